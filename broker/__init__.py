@@ -1,0 +1,1 @@
+"""What may be said, how it travels, where it is kept."""

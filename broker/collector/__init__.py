@@ -1,0 +1,1 @@
+"""Receives events from nodes, keeps them, shows them to operators."""

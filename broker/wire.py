@@ -1,0 +1,356 @@
+"""The contract: every record that leaves a node or is kept by a collector.
+
+Closed at every level: unknown fields are refused, leaves are enums, bounded numbers or UUIDs. No field can
+hold free text, an image of anything that moves, a track or a person.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self, get_args
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+RoadUser = Literal["pedestrian", "bicycle", "motorcycle", "car", "bus", "truck"]
+Rule = Literal[
+    "red_light_entry",
+    "right_on_red_without_stop",
+    "amber_entry",
+    "pedestrian_against_signal",
+    "pedestrian_late_start",
+    "crossing_outside_crosswalk",
+    "wrong_way",
+    "blocking_box",
+    "failure_to_yield",
+    "near_miss",
+]
+State = Literal["red", "red_amber", "amber", "green", "flashing_red", "flashing_amber", "dark", "unknown"]
+SignalSourceKind = Literal["file", "plan", "controller", "spat", "mqtt", "lamp", "none"]
+Outcome = Literal["occurred", "undecidable"]
+MeasureName = Literal[
+    "into_red_s",
+    "into_amber_s",
+    "into_clearance_s",
+    "into_dont_walk_s",
+    "speed_mps",
+    "speed_at_onset_mps",
+    "distance_at_onset_m",
+    "min_speed_mps",
+    "outside_m",
+    "pet_s",
+    "ttc_s",
+    "drac_mps2",
+    "conflict_speed_mps",
+    "wrong_way_m",
+    "inside_at_red_s",
+    "gap_s",
+]
+
+SiteId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+NodeId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+PlaceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
+Software = Annotated[str, Field(pattern=r"^nearmiss [0-9]+\.[0-9]+\.[0-9]+[a-z0-9.+-]{0,20}$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[float, Field(ge=-10_000, le=10_000)]
+Sigma = Annotated[float, Field(ge=0, le=10_000)]
+Sequence = Annotated[int, Field(ge=1, le=2**53)]
+Tally = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class Record(BaseModel):
+    """A closed, frozen, strict record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def encode(self) -> bytes:
+        """Return the record as UTF-8 JSON on one line."""
+        return self.model_dump_json(exclude_none=False).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Return the record a payload holds.
+
+        Raises:
+            pydantic.ValidationError: anything else than exactly this record.
+        """
+        return cls.model_validate_json(payload)
+
+
+def _milliseconds(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _has_zone(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError("a time needs its zone, such as 2026-11-20T08:15:02Z")
+    return time.astimezone(UTC)
+
+
+ExactTime = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str)]
+BinTime = Annotated[datetime, PlainSerializer(_seconds, return_type=str)]
+
+
+class Measure(Record):
+    """A number with its 1-sigma error; an unknown error is None, never a guess."""
+
+    value: Number
+    sigma: Sigma | None
+
+
+Measures = dict[MeasureName, Measure]
+
+
+class LocalSignal(Record):
+    """The signal state an event was judged against; ``since`` is None where the onset was not seen."""
+
+    group: PlaceId
+    state: State
+    since: ExactTime | None
+    source: SignalSourceKind
+
+
+class WireSignal(Record):
+    """The same without the onset's time, which would tell the event's."""
+
+    group: PlaceId
+    state: State
+    source: SignalSourceKind
+
+
+class _Finding(Record):
+    v: Literal[1] = 1
+    site: SiteId
+    node: NodeId
+    rule: Rule
+    outcome: Outcome
+    place: PlaceId
+    road_user: RoadUser
+    road_user2: RoadUser | None = None
+    measures: Measures
+    clip: Hash | None
+    detector: ModelName
+    software: Software
+
+    @model_validator(mode="after")
+    def _second_user_only_in_near_miss(self) -> Self:
+        if self.road_user2 is not None and self.rule != "near_miss":
+            raise ValueError(f"road_user2 belongs to near_miss, not to {self.rule}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # Fields that only some events have are left out of the others, not written as null.
+        record: dict[str, object] = serialise(self)
+        return {
+            field: value
+            for field, value in record.items()
+            if value is not None or field not in ("road_user2", "caused_by")
+        }
+
+
+class LocalEvent(_Finding):
+    """One line of ``events.jsonl``: exact times, kept on the disk of whoever made the recording."""
+
+    n: Annotated[int, Field(ge=1)]
+    time: ExactTime
+    time_sigma_s: Sigma | None
+    signal: LocalSignal | None
+    caused_by: Annotated[int, Field(ge=1)] | None = None
+
+    _zone = field_validator("time")(_has_zone)
+
+
+class Event(_Finding):
+    """An event on the wire: a random id, the time floored to the site's bin, rounded measures."""
+
+    id: UUID
+    seq: Sequence
+    time: BinTime
+    time_sigma_s: Sigma | None
+    signal: WireSignal | None
+    caused_by: UUID | None = None
+
+    _zone = field_validator("time")(_has_zone)
+
+    @field_validator("id")
+    @classmethod
+    def _random_id(cls, id_: UUID) -> UUID:
+        if id_.version != 4:
+            raise ValueError("an id is a UUIDv4: it carries no time and links nothing")
+        return id_
+
+
+class Count(Record):
+    """How many road users of a kind entered or crossed at a place."""
+
+    place: PlaceId
+    road_user: RoadUser
+    count: Tally
+
+
+class Counts(Record):
+    """Exposure of one site over 15 minutes."""
+
+    v: Literal[1] = 1
+    site: SiteId
+    node: NodeId
+    seq: Sequence
+    start: BinTime
+    minutes: Literal[15] = 15
+    counts: Annotated[tuple[Count, ...], Field(max_length=2000)]
+
+    _zone = field_validator("start")(_has_zone)
+
+
+class Status(Record):
+    """A node's health, retained on the broker; nothing about the street."""
+
+    v: Literal[1] = 1
+    site: SiteId
+    node: NodeId
+    seq: Annotated[int, Field(ge=0, le=2**53)]
+    state: Literal["starting", "running", "degraded", "stopped", "lost"]
+    detector: ModelName | None = None
+    provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None
+    frame_rate_hz: Annotated[float, Field(ge=0, le=1000)] | None = None
+    frames_dropped: Tally | None = None
+    outbox_rows: Tally | None = None
+    evicted_clips: Tally | None = None
+    evicted_events: Tally | None = None
+    quarantined: Tally | None = None
+    clip_mode: Literal["scene", "schematic", "none"] | None = None
+    software: Software
+
+
+class Receipt(Record):
+    """The collector's word that these ids are committed to the store."""
+
+    v: Literal[1] = 1
+    ids: Annotated[tuple[UUID, ...], Field(max_length=1000)] = ()
+    hashes: Annotated[tuple[Hash, ...], Field(max_length=1000)] = ()
+    seqs: Annotated[tuple[Sequence, ...], Field(max_length=1000)] = ()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Clips: a plate (one still background per site, or none) and a drawing list (what moved, as shapes).
+
+Cell = Annotated[int, Field(ge=0, le=1_000_000)]
+# step, x / 4 px, y / 4 px, x / 0.25 m, y / 0.25 m, heading / 15 degrees (-1: unknown)
+GlyphKey = tuple[
+    Annotated[int, Field(ge=0, le=600)],
+    Annotated[int, Field(ge=-5000, le=5000)] | None,
+    Annotated[int, Field(ge=-5000, le=5000)] | None,
+    Annotated[int, Field(ge=-40_000, le=40_000)] | None,
+    Annotated[int, Field(ge=-40_000, le=40_000)] | None,
+    Annotated[int, Field(ge=-1, le=23)],
+]
+
+
+class Glyph(Record):
+    """One moving thing: a fixed shape and colour per kind, at snapped places.
+
+    ``keys`` are the instants at which it moved, stood or was last seen: between two keys it rests at the
+    first; a key with all four coordinates None says it is not seen from there on. ``hollow`` spans (from
+    step, to step, exclusive) had no motion support: a cue that the glyph may be false. ``number`` is given
+    to vulnerable road users only, 1..n in random order.
+    """
+
+    kind: RoadUser
+    number: Annotated[int, Field(ge=1, le=999)] | None
+    role: Literal["first", "second", "other"]
+    keys: Annotated[tuple[GlyphKey, ...], Field(min_length=1, max_length=601)]
+    hollow: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=0, le=600)], Annotated[int, Field(ge=0, le=601)]], ...],
+        Field(max_length=300),
+    ] = ()
+
+
+class LampChange(Record):
+    """A state of a signal group from an instant on, seconds relative to the event."""
+
+    at_s: Annotated[float, Field(ge=-60, le=60)]
+    state: State
+
+
+class Lamp(Record):
+    """The states of one signal group during a clip; the first change holds from the clip's start."""
+
+    group: PlaceId
+    changes: Annotated[tuple[LampChange, ...], Field(min_length=1, max_length=200)]
+
+
+class MoverCells(Record):
+    """Cells of the image grid in which something moved that no box explains, at one step."""
+
+    step: Annotated[int, Field(ge=0, le=600)]
+    cells: Annotated[tuple[Cell, ...], Field(max_length=20_000)]
+
+
+class Clip(Record):
+    """A drawing of the seconds around one event: no pixel of the recording, no absolute time.
+
+    Steps are ``step_s`` apart (0.1 s); step 0 is ``start_s`` (negative: before the event, which is at 0).
+    ``plate`` is the hash of the plate it is drawn on; None in files of `analyze`, where one plate lies beside
+    all clips.
+    """
+
+    v: Literal[1] = 1
+    plate: Hash | None
+    start_s: Annotated[float, Field(ge=-60, le=0)]
+    step_s: Annotated[float, Field(ge=0.1, le=1.0)]
+    steps: Annotated[int, Field(ge=1, le=601)]
+    cell_px: Annotated[int, Field(ge=8, le=256)]
+    glyphs: Annotated[tuple[Glyph, ...], Field(max_length=400)]
+    movers: Annotated[tuple[MoverCells, ...], Field(max_length=601)]
+    lamps: Annotated[tuple[Lamp, ...], Field(max_length=64)]
+
+
+Coordinate = Annotated[float, Field(ge=-100_000, le=100_000)]
+Outline = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=2, max_length=200)]
+
+
+class Zone(Record):
+    """A drawn place of the site file, in metres and, where it can be seen, in pixels."""
+
+    id: PlaceId
+    kind: Literal["stop_line", "crosswalk", "roadway", "signal_head"]
+    group: PlaceId | None
+    outline_m: Outline | None
+    outline_px: Outline | None
+
+
+class Plate(Record):
+    """What clips of one site are drawn on: the site's plan, and one still background or none.
+
+    ``background`` is a PNG in base64, of the empty site, at most 12.5 px/m and 6 bits a channel, unknown
+    area hatched; None in ``schematic`` mode, where no camera pixel is used at all. ``homography`` maps
+    metres to pixels (row by row, scaled so that its largest number is 1000), for the size of the glyphs.
+    """
+
+    v: Literal[1] = 1
+    site: SiteId
+    image_size: tuple[Annotated[int, Field(gt=0, le=20_000)], Annotated[int, Field(gt=0, le=20_000)]] | None
+    background: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]{0,4000000}$")] | None
+    zones: Annotated[tuple[Zone, ...], Field(max_length=400)]
+    homography: Annotated[tuple[Number, ...], Field(min_length=9, max_length=9)] | None = None
+    drive_on: Literal["right", "left"] = "right"
+
+
+RULES: tuple[Rule, ...] = get_args(Rule)
+ROAD_USERS: tuple[RoadUser, ...] = get_args(RoadUser)
+STATES: tuple[State, ...] = get_args(State)

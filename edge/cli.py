@@ -1,0 +1,207 @@
+"""The command line: every command is a thin door that imports what it needs when it is opened."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="nearmiss",
+    help="What happens at an intersection, where and when, never who.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Detectors: list, pull, add, evaluate.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
+SignalsOption = Annotated[Path | None, typer.Option("--signals", help="Signal states (signals.csv).")]
+StartOption = Annotated[
+    str | None, typer.Option("--start", help="UTC time of the recording's time 0, RFC 3339.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from edge import __version__
+
+        typer.echo(f"nearmiss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _nearmiss(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    serve: Annotated[bool, typer.Option(help="Keep the review page up afterwards, on loopback.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the review page.")] = 8080,
+    out: Annotated[Path, typer.Option(help="Folder for the video, the events and the report.")] = Path(
+        "demo"
+    ),
+    gif: Annotated[Path | None, typer.Option(help="Also write the README's picture here.")] = None,
+) -> None:
+    """The whole chain on a drawn intersection with known truth; exits 0 only if all of it is found."""
+    from edge.demo import run
+
+    raise typer.Exit(run(out=out, serve=serve, port=port, gif=gif))
+
+
+@app.command()
+def analyze(
+    video: Annotated[Path, typer.Argument(help="A recording.")],
+    site: SiteOption,
+    out: Annotated[Path, typer.Option(help="Folder for events.jsonl, tracks.csv, clips/ and report.html.")],
+    signals: SignalsOption = None,
+    model: Annotated[str, typer.Option(help="A detector of `nearmiss models list`, or a path.")] = "motion",
+    provider: Annotated[str | None, typer.Option(help="ONNX Runtime provider; an error if missing.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the detector.")] = None,
+    start: StartOption = None,
+    times: Annotated[Path | None, typer.Option(help="Capture time of each frame, a line a frame.")] = None,
+    clips: Annotated[str, typer.Option(help="scene, schematic or none.")] = "scene",
+) -> None:
+    """Recorded video to events, tracks, clips and a report."""
+    from edge.analyze import run
+
+    raise typer.Exit(
+        run(
+            video,
+            site=site,
+            signals=signals,
+            model=model,
+            provider=provider,
+            threads=threads,
+            out=out,
+            start=start,
+            times=times,
+            clips=clips,
+        )
+    )
+
+
+@app.command()
+def judge(
+    tracks: Annotated[Path, typer.Argument(help="Trajectories from any tracker (tracks.csv or .csv.gz).")],
+    site: SiteOption,
+    out: Annotated[Path, typer.Option(help="Where events.jsonl is written.")],
+    signals: SignalsOption = None,
+    start: StartOption = None,
+) -> None:
+    """The rules alone, on trajectories from any tracker."""
+    from edge.judge import run
+
+    raise typer.Exit(run(tracks, site=site, signals=signals, out=out, start=start))
+
+
+@app.command()
+def evaluate(
+    events: Annotated[Path, typer.Argument(help="events.jsonl to be judged.")],
+    truth: Annotated[Path, typer.Option(help="events.jsonl that is true.")],
+    tolerance: Annotated[float, typer.Option(min=0.0, help="Largest time difference, seconds.")] = 0.5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Precision, recall and F1 per rule, with intervals."""
+    from edge.evaluate import run
+
+    raise typer.Exit(run(events, truth=truth, tolerance_s=tolerance, as_json=json))
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="A site, node or collector file.")]) -> None:
+    """Lint a site, node or collector file: every mistake at once."""
+    from edge.check import run
+
+    raise typer.Exit(run(file))
+
+
+@app.command("run")
+def run_node(node: Annotated[Path, typer.Argument(help="node.toml")]) -> None:
+    """The node: detect, judge, redact and publish."""
+    from edge.node import run
+
+    raise typer.Exit(run(node))
+
+
+@app.command()
+def collect(collector: Annotated[Path, typer.Argument(help="collector.toml")]) -> None:
+    """The collector: store events, send receipts, show the review page."""
+    from broker.collector.serve import run
+
+    raise typer.Exit(run(collector))
+
+
+@app.command()
+def bench(
+    data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    only: Annotated[str | None, typer.Option(help="One of speed, memory, tracking, motion.")] = None,
+) -> None:
+    """Speed and accuracy on real recordings, as ratios measured in one run."""
+    from edge.bench import run
+
+    raise typer.Exit(run(data=data, as_json=json, only=only))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """The detectors known, and which of them are here."""
+    from edge.model_commands import list_models
+
+    raise typer.Exit(list_models())
+
+
+@models_app.command("pull")
+def models_pull(name: Annotated[str, typer.Argument(help="A model of `nearmiss models list`.")]) -> None:
+    """Download a model's weights and verify their hash."""
+    from edge.model_commands import pull
+
+    raise typer.Exit(pull(name))
+
+
+@models_app.command("add")
+def models_add(
+    file: Annotated[Path, typer.Argument(help="An ONNX file.")],
+    card: Annotated[Path | None, typer.Option(help="Model card, where the file is not a known one.")] = None,
+) -> None:
+    """Take a local file into the store of models."""
+    from edge.model_commands import add
+
+    raise typer.Exit(add(file, card=card))
+
+
+@models_app.command("evaluate")
+def models_evaluate(
+    name: Annotated[str, typer.Argument(help="A model's name or path.")],
+    video: Annotated[Path, typer.Option(help="A recording with known boxes.")],
+    truth: Annotated[Path, typer.Option(help="The boxes: PETS/CVML XML.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Average precision of a detector on a recording with known boxes."""
+    from edge.model_commands import evaluate_model
+
+    raise typer.Exit(evaluate_model(name, video=video, truth=truth, as_json=json))
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 the answer is no, 2 usage or bad input."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # re-raised unless it is one a user can mend
+        problems = getattr(error, "problems", None)
+        if not problems:
+            raise
+        for problem in problems:
+            typer.echo(f"nearmiss: {problem}", err=True)
+        sys.exit(2)

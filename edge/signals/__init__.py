@@ -1,0 +1,1 @@
+"""What the signals showed, from every kind of source."""

@@ -1,0 +1,1 @@
+"""What a detector sees: pixels to detections."""

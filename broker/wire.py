@@ -250,13 +250,17 @@ class Receipt(Record):
 # Clips: a plate (one still background per site, or none) and a drawing list (what moved, as shapes).
 
 Cell = Annotated[int, Field(ge=0, le=1_000_000)]
+Step = Annotated[int, Field(ge=0, le=600)]
+Span = tuple[Step, Annotated[int, Field(ge=0, le=601)]]
+GridPixels = Annotated[int, Field(ge=-5000, le=5000)]
+GridMetres = Annotated[int, Field(ge=-40_000, le=40_000)]
 # step, x / 4 px, y / 4 px, x / 0.25 m, y / 0.25 m, heading / 15 degrees (-1: unknown)
 GlyphKey = tuple[
-    Annotated[int, Field(ge=0, le=600)],
-    Annotated[int, Field(ge=-5000, le=5000)] | None,
-    Annotated[int, Field(ge=-5000, le=5000)] | None,
-    Annotated[int, Field(ge=-40_000, le=40_000)] | None,
-    Annotated[int, Field(ge=-40_000, le=40_000)] | None,
+    Step,
+    GridPixels | None,
+    GridPixels | None,
+    GridMetres | None,
+    GridMetres | None,
     Annotated[int, Field(ge=-1, le=23)],
 ]
 
@@ -264,20 +268,18 @@ GlyphKey = tuple[
 class Glyph(Record):
     """One moving thing: a fixed shape and colour per kind, at snapped places.
 
-    ``keys`` are the instants at which it moved, stood or was last seen: between two keys it rests at the
-    first; a key with all four coordinates None says it is not seen from there on. ``hollow`` spans (from
-    step, to step, exclusive) had no motion support: a cue that the glyph may be false. ``number`` is given
-    to vulnerable road users only, 1..n in random order.
+    Between two ``keys`` it moves in a straight line at an even speed. A key with all four coordinates None
+    says it is not seen from that step on, and it rests from the key before until then; the same two
+    coordinates None throughout: its place in that view is not known. ``hollow`` spans (from step, to step,
+    exclusive) had no motion support: a cue that the glyph may be false. ``number`` is given to vulnerable
+    road users only, 1..n in random order.
     """
 
     kind: RoadUser
     number: Annotated[int, Field(ge=1, le=999)] | None
     role: Literal["first", "second", "other"]
     keys: Annotated[tuple[GlyphKey, ...], Field(min_length=1, max_length=601)]
-    hollow: Annotated[
-        tuple[tuple[Annotated[int, Field(ge=0, le=600)], Annotated[int, Field(ge=0, le=601)]], ...],
-        Field(max_length=300),
-    ] = ()
+    hollow: Annotated[tuple[Span, ...], Field(max_length=300)] = ()
 
 
 class LampChange(Record):
@@ -295,9 +297,9 @@ class Lamp(Record):
 
 
 class MoverCells(Record):
-    """Cells of the image grid in which something moved that no box explains, at one step."""
+    """Cells (row * columns + column) in which something moved at one step that no box explains."""
 
-    step: Annotated[int, Field(ge=0, le=600)]
+    step: Step
     cells: Annotated[tuple[Cell, ...], Field(max_length=20_000)]
 
 
@@ -306,7 +308,8 @@ class Clip(Record):
 
     Steps are ``step_s`` apart (0.1 s); step 0 is ``start_s`` (negative: before the event, which is at 0).
     ``plate`` is the hash of the plate it is drawn on; None in files of `analyze`, where one plate lies beside
-    all clips.
+    all clips. ``blanks`` (from step, to step, exclusive) show nothing: the redactor failed there, or no frame
+    came. ``spot`` is where the event happened, in steps of 0.25 m.
     """
 
     v: Literal[1] = 1
@@ -315,9 +318,12 @@ class Clip(Record):
     step_s: Annotated[float, Field(ge=0.1, le=1.0)]
     steps: Annotated[int, Field(ge=1, le=601)]
     cell_px: Annotated[int, Field(ge=8, le=256)]
+    columns: Annotated[int, Field(ge=1, le=2500)]
     glyphs: Annotated[tuple[Glyph, ...], Field(max_length=400)]
     movers: Annotated[tuple[MoverCells, ...], Field(max_length=601)]
     lamps: Annotated[tuple[Lamp, ...], Field(max_length=64)]
+    blanks: Annotated[tuple[Span, ...], Field(max_length=300)] = ()
+    spot: tuple[GridMetres, GridMetres] | None = None
 
 
 Coordinate = Annotated[float, Field(ge=-100_000, le=100_000)]

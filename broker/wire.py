@@ -351,7 +351,7 @@ class Plate(Record):
     v: Literal[1] = 1
     site: SiteId
     image_size: tuple[Annotated[int, Field(gt=0, le=20_000)], Annotated[int, Field(gt=0, le=20_000)]] | None
-    background: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]{0,4000000}$")] | None
+    background: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]*$", max_length=4_000_000)] | None
     zones: Annotated[tuple[Zone, ...], Field(max_length=400)]
     homography: Annotated[tuple[Number, ...], Field(min_length=9, max_length=9)] | None = None
     drive_on: Literal["right", "left"] = "right"

@@ -1,0 +1,5 @@
+"""`python -m edge` is `nearmiss`."""
+
+from edge.cli import main
+
+main()

@@ -1,0 +1,312 @@
+"""Where road users stand on the road: tracks in pixels become footprints in metres.
+
+Each track is a solid of its kind's size (edge/shapes.py) that moves over the road; its box in the image says
+where it stands (edge/boxfit.py). Everything is causal: a frame is judged by what came before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.camera import camera_of
+from calibration.geometry import direction
+from calibration.plane import Plane
+from calibration.site import Site
+from edge.boxfit import STATE, Boxes, fitted
+from edge.scene import MOTOR_VEHICLES, PEDESTRIAN, Kind, RoadUser, Scene, Signals
+from edge.shapes import SHAPES, Shape, padded
+from edge.tracker import Track
+
+Floats = NDArray[np.float64]
+
+# Errors of a detector's box edges: so many pixels and such a share of the box (PETS S2L1, docs/tracking.md).
+# What stays over a whole track (boxes that are always a little large) no filter averages out.
+_EDGE_PX, _EDGE_SHARE = 1.0, 0.02
+_LASTING_PX, _LASTING_SHARE = 0.6, 0.01
+# Boxes of neighbouring frames err alike: frames closer in time than this tell nothing new between them.
+_ERRS_ALIKE_S = 0.15
+_BORDER_SHARE = 0.006
+_FORGET_S = 5.0
+_HEADINGS = np.deg2rad(np.arange(0.0, 180.0, 15.0))
+# A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it.
+_WAITS_WITHIN_M, _LANE_MARGIN_M = 40.0, 1.5
+
+
+@dataclass
+class _Placed:
+    """One track on the road.
+
+    Attributes:
+        state, covariance: as in edge.boxfit.
+        turned: heading in radians its solid is fitted with.
+        heading: in radians as its movement showed; NaN before it moved.
+        tail, tail_sigma_m: the end of the rope it drags: its heading is the direction of the taut rope.
+    """
+
+    kind: Kind
+    time: float
+    state: Floats
+    covariance: Floats
+    turned: float
+    heading: float
+    tail: Floats
+    tail_sigma_m: float
+
+    @property
+    def shape(self) -> Shape:
+        return SHAPES[self.kind]
+
+    @property
+    def sigma_m(self) -> float:
+        return math.sqrt(max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0))
+
+
+class Stage:
+    """Places confirmed tracks on the road."""
+
+    def __init__(self, plane: Plane | None, site: Site, signals: Signals) -> None:
+        self._plane = plane
+        self._site = site
+        self._signals = signals
+        self._placed: dict[int, _Placed] = {}
+        self._last: float | None = None
+        camera = None if plane is None else camera_of(plane)
+        self._solid = camera is not None
+        if camera is not None:
+            self._projection = camera.projection
+        elif plane is not None:
+            # No camera, no heights: solids are flat, and the top of a box says nothing.
+            flat = np.linalg.inv(plane.to_metres)
+            self._projection = np.stack([flat[:, 0], flat[:, 1], np.zeros(3), flat[:, 2]], axis=1)
+
+    def place(self, tracks: Sequence[Track], time: float, time_sigma_s: float) -> Scene:
+        """Return the scene at a frame: each confirmed track that stands before the horizon.
+
+        Args:
+            tracks: of this frame, as ``edge.tracker`` gives them.
+            time: seconds UTC at capture.
+            time_sigma_s: its 1-sigma error.
+        """
+        interval_s = math.inf if self._last is None else time - self._last
+        self._last = time
+        slow = math.isfinite(interval_s) and interval_s > 1.0 / self._site.thresholds.min_frame_rate_hz
+        if self._plane is None:
+            return Scene(time, time_sigma_s, (), self._signals, trusted=False)
+        self._advance(tracks, time)
+        self._fit([track for track in tracks if track.detection is not None], time, interval_s)
+        shown = [track for track in tracks if track.confirmed and track.number in self._placed]
+        users = self._users(shown)
+        self._placed = {
+            number: placed for number, placed in self._placed.items() if time - placed.time <= _FORGET_S
+        }
+        return Scene(time, time_sigma_s, users, self._signals, trusted=not slow)
+
+    def _advance(self, tracks: Sequence[Track], time: float) -> None:
+        """Move every track that is still alive to the time of this frame, and its error with it."""
+        for track in tracks:
+            placed = self._placed.get(track.number)
+            if placed is None:
+                continue
+            if placed.kind != track.kind:
+                _become(placed, track.kind)
+            step = time - placed.time
+            moves = np.eye(STATE)
+            moves[0, 2] = moves[1, 3] = step
+            if track.detection is None and _stands(placed):
+                placed.state[2:4] = 0.0
+            placed.state = moves @ placed.state
+            noise = np.zeros((STATE, STATE))
+            power = placed.shape.acceleration_mps2**2
+            for axis in (0, 1):
+                # White noise of acceleration that lasts for about a second, so that the growth does not
+                # depend on how many frames the second has.
+                noise[axis, axis] = power * step**3 / 3
+                noise[axis, axis + 2] = noise[axis + 2, axis] = power * step**2 / 2
+                noise[axis + 2, axis + 2] = power * step
+            noise[(4, 5, 6), (4, 5, 6)] = placed.shape.sway_m**2 * step
+            placed.covariance = moves @ placed.covariance @ moves.T + noise
+            if np.any(placed.shape.sway_m > 0):
+                _recall_size(placed, step)
+            placed.time = time
+
+    def _fit(self, tracks: Sequence[Track], time: float, interval_s: float) -> None:
+        """Take in the boxes of this frame."""
+        for track in tracks:
+            if track.number not in self._placed:
+                self._start(track, time)
+        seen = [(track, self._placed[track.number]) for track in tracks if track.number in self._placed]
+        seen = [(track, placed) for track, placed in seen if placed.time == time]
+        if not seen:
+            return
+        state, covariance, _ = fitted(
+            np.stack([placed.state for _, placed in seen]),
+            np.stack([placed.covariance for _, placed in seen]),
+            np.array([placed.turned for _, placed in seen]),
+            np.stack([_POINTS[placed.kind] for _, placed in seen]),
+            self._projection,
+            self._boxes([track for track, _ in seen], interval_s),
+            rounds=2,
+        )
+        for index, (_, placed) in enumerate(seen):
+            placed.state, placed.covariance = state[index], covariance[index]
+            self._turn(placed)
+
+    def _start(self, track: Track, time: float) -> None:
+        """Place a track for the first time: at the foot of its box, turned as its box fits best."""
+        assert self._plane is not None
+        left, _, right, bottom = track.box_px
+        foot = self._plane.ground(((left + right) / 2, min(bottom, self._plane.image_size[1] - 1.0)))
+        if not np.isfinite(foot).all():
+            return
+        shape = SHAPES[track.kind]
+        headings = self._headings(track.kind, foot)
+        count = len(headings)
+        state = np.zeros((count, STATE))
+        state[:, :2], state[:, 4:] = foot, shape.size_m
+        reach = np.array([15.0, 15.0, shape.fastest_mps, shape.fastest_mps])
+        covariance = np.diag(np.r_[reach, shape.size_sigma_m] ** 2)
+        boxes = self._boxes([track] * count, math.inf)
+        state, covariances, misfit = fitted(
+            state,
+            np.repeat(covariance[None], count, axis=0),
+            headings,
+            np.repeat(_POINTS[track.kind][None], count, axis=0),
+            self._projection,
+            boxes,
+            rounds=6,
+            doubt=False,
+        )
+        best = int(np.argmin(misfit))
+        if not np.isfinite(misfit[best]):
+            return
+        placed = _Placed(
+            kind=track.kind,
+            time=time,
+            state=state[best],
+            covariance=covariances[best],
+            turned=float(headings[best]),
+            heading=math.nan,
+            tail=state[best, :2].copy(),
+            tail_sigma_m=math.inf,
+        )
+        placed.tail_sigma_m = placed.sigma_m
+        self._placed[track.number] = placed
+
+    def _headings(self, kind: Kind, foot: Floats) -> Floats:
+        """Return the headings a road user that has not moved yet may have, radians."""
+        if kind == PEDESTRIAN:
+            return np.zeros(1)
+        if kind in MOTOR_VEHICLES:
+            for line in self._site.stop_lines:
+                ends = np.asarray(line.line, np.float64)[[0, -1]]
+                ahead = direction(line.heading_deg)
+                across = np.array([-ahead[1], ahead[0]])
+                to_line = (ends.mean(axis=0) - foot) @ ahead
+                sides = (ends - foot) @ across
+                if (
+                    0 < to_line < _WAITS_WITHIN_M
+                    and sides.min() - _LANE_MARGIN_M < 0 < sides.max() + _LANE_MARGIN_M
+                ):
+                    return np.array([math.radians(line.heading_deg)])
+        return _HEADINGS
+
+    def _boxes(self, tracks: Sequence[Track], interval_s: float) -> Boxes:
+        assert self._plane is not None
+        edges = np.array([track.box_px for track in tracks], np.float64)
+        width, height = self._plane.image_size
+        margin = _BORDER_SHARE * width
+        border = np.array([margin, margin, width - margin, height - margin])
+        cut = np.concatenate([edges[:, :2] <= border[:2], edges[:, 2:] >= border[2:]], axis=1)
+        size = (edges[:, 2:] - edges[:, :2])[:, [0, 1, 0, 1]]
+        sigma = np.hypot(_EDGE_PX, _EDGE_SHARE * size)
+        sigma *= math.sqrt(max(1.0, _ERRS_ALIKE_S / interval_s))
+        if not self._solid:
+            sigma = sigma * np.array([2.0, np.inf, 2.0, 1.0])
+        return Boxes(edges, sigma, cut)
+
+    def _turn(self, placed: _Placed) -> None:
+        """Let the rope follow: a heading changes only when the road user has gone on."""
+        here, sigma = placed.state[:2], placed.sigma_m
+        if math.isnan(placed.heading) and sigma < 0.5 * placed.tail_sigma_m:
+            placed.tail, placed.tail_sigma_m = here.copy(), sigma
+        gone = here - placed.tail
+        distance = float(np.linalg.norm(gone))
+        known = 0.0 if math.isfinite(placed.heading) else 2.0 * math.hypot(sigma, placed.tail_sigma_m)
+        rope = max(placed.shape.rope_m, known)
+        if distance < rope:
+            return
+        placed.heading = math.atan2(gone[1], gone[0])
+        placed.tail = here - gone / distance * placed.shape.rope_m
+        if placed.kind != PEDESTRIAN:
+            _turn_solid(placed, placed.heading)
+        else:
+            placed.turned = placed.heading
+
+    def _users(self, tracks: Sequence[Track]) -> tuple[RoadUser, ...]:
+        if not tracks:
+            return ()
+        assert self._plane is not None
+        placed = [self._placed[track.number] for track in tracks]
+        feet = np.stack([each.state[:2] for each in placed])
+        pixels = self._plane.image(feet)
+        boxes = np.array([track.box_px for track in tracks], np.float64)
+        lasting = np.hypot(_LASTING_PX, _LASTING_SHARE * (boxes[:, 3] - boxes[:, 1]))
+        systematic = self._plane.sigma_m(pixels, lasting)
+        users = []
+        for track, each, pixel, error in zip(tracks, placed, pixels, systematic, strict=True):
+            if not np.isfinite(pixel).all() or not math.isfinite(error):
+                continue
+            footprint = each.shape.footprint_m or (float(each.state[4]), float(each.state[5]))
+            users.append(
+                RoadUser(
+                    track=track.number,
+                    kind=track.kind,
+                    x=float(each.state[0]),
+                    y=float(each.state[1]),
+                    heading_deg=math.degrees(each.heading),
+                    length_m=footprint[0],
+                    width_m=footprint[1],
+                    sigma_m=math.hypot(each.sigma_m, float(error)),
+                    detection=track.detection,
+                    px=(float(pixel[0]), float(pixel[1])),
+                )
+            )
+        return tuple(users)
+
+
+_POINTS: dict[Kind, Floats] = {kind: padded(shape.points) for kind, shape in SHAPES.items()}
+
+
+def _stands(placed: _Placed) -> bool:
+    """Return whether the speed is nought within its error."""
+    speed = float(np.linalg.norm(placed.state[2:4]))
+    return speed < max(0.3, 1.5 * math.sqrt(float(np.linalg.eigvalsh(placed.covariance[2:4, 2:4])[-1])))
+
+
+def _become(placed: _Placed, kind: Kind) -> None:
+    """Take another kind's size, and doubt the place as much as the sizes differ."""
+    change = np.abs(SHAPES[kind].size_m[:2] - placed.state[4:6]) / 2
+    placed.kind = kind
+    placed.state[4:] = placed.shape.size_m
+    placed.covariance[4:, :] = placed.covariance[:, 4:] = 0.0
+    placed.covariance[(4, 5, 6), (4, 5, 6)] = placed.shape.size_sigma_m**2
+    placed.covariance[(0, 1), (0, 1)] += float(change.max()) ** 2
+
+
+def _recall_size(placed: _Placed, step_s: float) -> None:
+    """Draw a swaying size back to what is usual, within about a second."""
+    share = 1.0 - math.exp(-step_s)
+    placed.state[4:6] += share * (placed.shape.size_m[:2] - placed.state[4:6])
+
+
+def _turn_solid(placed: _Placed, heading: float) -> None:
+    """Fit with another heading from now on; where it is a wholly other one, doubt the place."""
+    wrong = abs(math.sin(heading - placed.turned))
+    if wrong > 0.26:
+        placed.covariance[(0, 1), (0, 1)] += (0.5 * wrong * float(placed.state[4] - placed.state[5]) / 2) ** 2
+    placed.turned = heading

@@ -1,0 +1,350 @@
+"""A detector that runs an ONNX file under ONNX Runtime, as its card describes it.
+
+Everything that can be wrong is found when the model is loaded: outputs that do not fit the head, an output
+that could say who somebody is, a provider that is not really there. After that ``detect`` only computes.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from models import decode
+from models.card import Card, ModelError, refused_labels
+from models.decode import Candidates, Fit
+from models.detections import Detections
+
+logger = logging.getLogger(__name__)
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+}
+_CPU = _PROVIDERS["cpu"]
+_DETR_OUTPUTS = ("labels", "boxes", "scores")
+
+
+class _Value(Protocol):
+    """A named input or output of a session."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class OnnxDetector:
+    """Finds road users with an ONNX model. One thread at a time; inference lets go of the GIL.
+
+    Args:
+        weights: the file's bytes, whose hash was verified: what is checked is what runs.
+        card: what the file is.
+        origin: what to call it in messages, usually its path.
+        provider: an ONNX Runtime provider or its short name (``cuda``); None is the CPU.
+        threads: of one inference; None leaves it to ONNX Runtime (one per core).
+        score: reports boxes from this score on, instead of the card's threshold.
+        spinning: whether ONNX Runtime's threads wait by spinning. Measured on two cores, with decoding and
+            redaction beside it (docs/models.md): a spinning pool takes the core that they need.
+
+    Raises:
+        ModelError: the file, its outputs or the provider cannot be used.
+    """
+
+    def __init__(
+        self,
+        weights: bytes,
+        card: Card,
+        *,
+        origin: str,
+        provider: str | None = None,
+        threads: int | None = None,
+        score: float | None = None,
+        spinning: bool = False,
+    ) -> None:
+        self.card = card
+        self._origin = origin
+        self._score = card.thresholds.score if score is None else score
+        self._kind_of_class = np.array(card.kind_of_class, np.int8)
+        self._session = _session(
+            weights, origin=origin, provider=provider, threads=threads, spinning=spinning
+        )
+        self._refuse_identity()
+        self._check_input()
+        self._check_outputs([(value.name, tuple(value.shape)) for value in self._session.get_outputs()])
+
+        inlet = card.input
+        self._canvas = np.full((inlet.height, inlet.width, 3), inlet.pad, np.uint8)
+        self._planes = [np.empty((inlet.height, inlet.width), np.uint8) for _ in range(3)]
+        self._blob = np.zeros((1, 3, inlet.height, inlet.width), np.float32)
+        self._gain = [np.float32(1 / (inlet.divide * std)) for std in inlet.std]
+        self._shift = [np.float32(mean / std) for mean, std in zip(inlet.mean, inlet.std, strict=True)]
+        self._feed: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {self._image_input: self._blob}
+        if card.head.kind == "detr":
+            self._feed["orig_target_sizes"] = np.array([[inlet.width, inlet.height]], np.int64)
+        self._output_names = (
+            list(_DETR_OUTPUTS) if card.head.kind == "detr" else [self._session.get_outputs()[0].name]
+        )
+        self._grid = decode.yolox_grid(card) if card.head.kind == "yolox" else None
+        self._fit: Fit | None = None
+        self._rehearse()
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def provider(self) -> str:
+        """What really computes, as ONNX Runtime reports it."""
+        return str(self._session.get_providers()[0])
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Return the road users in an image (H, W, 3), uint8, BGR; best first."""
+        fit = self._prepare(image)
+        outputs = self._session.run(self._output_names, self._feed)
+        return decode.detections(
+            self._read(outputs),
+            fit,
+            kind_of_class=self._kind_of_class,
+            nms_iou=self.card.thresholds.nms_iou,
+        )
+
+    def infer(self) -> None:
+        """Run the bare network on whatever lies in its input: the yardstick of the benchmark."""
+        self._session.run(self._output_names, self._feed)
+
+    def _prepare(self, image: NDArray[np.uint8]) -> Fit:
+        """Write an image into the network's input, in place."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        size = image.shape[1], image.shape[0]
+        fit = self._fit
+        if fit is None or fit.image_size != size:
+            fit = self._fit = Fit.of(self.card, size)
+            self._canvas[:] = self.card.input.pad
+        (left, top), (width, height) = fit.offset, fit.size
+        target = self._canvas[top : top + height, left : left + width]
+        cv2.resize(image, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+        cv2.split(self._canvas, self._planes)
+        planes = self._planes if self.card.input.colour == "bgr" else self._planes[::-1]
+        for channel, plane in enumerate(planes):
+            np.multiply(plane, self._gain[channel], out=self._blob[0, channel])
+            if self._shift[channel]:
+                self._blob[0, channel] -= self._shift[channel]
+        return fit
+
+    def _read(self, outputs: Sequence[NDArray[np.float32]]) -> Candidates:
+        match self.card.head.kind:
+            case "detr":
+                labels, boxes, scores = outputs
+                return decode.detr(labels[0].astype(np.int64), boxes[0], scores[0], threshold=self._score)
+            case "yolox":
+                assert self._grid is not None  # made when the card says yolox
+                return decode.yolox(outputs[0][0], self._grid, threshold=self._score)
+            case "ultralytics":
+                return decode.ultralytics(outputs[0][0], threshold=self._score)
+            case "ultralytics_end2end":
+                return decode.ultralytics_end2end(outputs[0][0], threshold=self._score)
+
+    def _refuse_identity(self) -> None:
+        """Hold the class names written in the file to its card; none may be a face or a plate."""
+        written = _written_labels(self._session.get_modelmeta().custom_metadata_map)
+        refused = refused_labels(written)
+        if refused:
+            raise ModelError(
+                f"{self._origin}: the model's own class {', '.join(map(repr, refused))} would tell who "
+                "somebody is: nearmiss refuses models that see faces or plates"
+            )
+        if written and [label.lower() for label in written] != [
+            label.lower() for label in self.card.label_names
+        ]:
+            raise ModelError(
+                f"{self._origin}: the model was made with {len(written)} classes ({_some(written)}), "
+                f"its card says {len(self.card.label_names)} ({_some(self.card.label_names)})"
+            )
+
+    def _check_input(self) -> None:
+        inputs = {value.name: value for value in self._session.get_inputs()}
+        expected = (1, 3, self.card.input.height, self.card.input.width)
+        images = [value for value in inputs.values() if len(value.shape) == 4]
+        extra = {"orig_target_sizes"} if self.card.head.kind == "detr" else set()
+        names = {value.name for value in images}
+        if len(images) != 1 or set(inputs) - names != extra:
+            raise ModelError(
+                f"{self._origin}: inputs are {_described(inputs.values())}; head "
+                f"{self.card.head.kind!r} takes one image {list(expected)}"
+                + (" and orig_target_sizes [1, 2]" if extra else "")
+            )
+        image = images[0]
+        if image.type != "tensor(float)" or not _fits(image.shape, expected):
+            raise ModelError(
+                f"{self._origin}: input {image.name} is {image.type} {list(image.shape)}, its card says "
+                f"tensor(float) {list(expected)}"
+            )
+        if extra and inputs["orig_target_sizes"].type != "tensor(int64)":
+            raise ModelError(
+                f"{self._origin}: input orig_target_sizes is {inputs['orig_target_sizes'].type}, "
+                "not tensor(int64)"
+            )
+        self._image_input = image.name
+
+    def _check_outputs(self, outputs: Sequence[tuple[str, Sequence[int | str | None]]]) -> None:
+        """Hold outputs (name, shape; unknown sides are no number) to the head; nothing else may come out."""
+        kind = self.card.head.kind
+        expected = self._expected_outputs()
+        names = list(expected) if kind == "detr" else [name for name, _ in outputs[:1]]
+        shapes = dict(zip(names, expected.values(), strict=False))
+        problems = []
+        for name, shape in outputs:
+            if name not in shapes:
+                problems.append(
+                    f"{self._origin}: output {name} {list(shape)} is not explained by head {kind!r}"
+                    + _suspicion(shape)
+                )
+            elif not _fits(shape, shapes[name]):
+                problems.append(
+                    f"{self._origin}: output {name} is {list(shape)}, head {kind!r} with "
+                    f"{len(self.card.label_names)} labels gives {_shape(shapes[name])}{_suspicion(shape)}"
+                )
+        absent = set(shapes) - {name for name, _ in outputs}
+        problems += [
+            f"{self._origin}: head {kind!r} has an output {name}, the model has none"
+            for name in sorted(absent)
+        ]
+        if problems:
+            raise ModelError(problems)
+
+    def _expected_outputs(self) -> dict[str, tuple[int | None, ...]]:
+        classes = len(self.card.label_names)
+        match self.card.head.kind:
+            case "detr":
+                return {"labels": (1, None), "boxes": (1, None, 4), "scores": (1, None)}
+            case "yolox":
+                return {"output": (1, len(decode.yolox_grid(self.card)[0]), 5 + classes)}
+            case "ultralytics":
+                return {"output": (1, 4 + classes, None)}
+            case "ultralytics_end2end":
+                return {"output": (1, None, 6)}
+
+    def _rehearse(self) -> None:
+        """Run once on an empty picture: sides left open in the file are checked, the provider is warm."""
+        try:
+            outputs = self._session.run(None, self._feed)
+        except Exception as error:  # whatever ONNX Runtime raises, the file cannot be run
+            raise ModelError(f"{self._origin}: the model cannot be run: {_first_line(error)}") from error
+        names = [value.name for value in self._session.get_outputs()]
+        self._check_outputs([(name, np.shape(output)) for name, output in zip(names, outputs, strict=True)])
+        by_name = dict(zip(names, outputs, strict=True))
+        if self.card.head.kind == "detr" and len({len(by_name[name][0]) for name in _DETR_OUTPUTS}) != 1:
+            raise ModelError(f"{self._origin}: labels, boxes and scores differ in number")
+
+
+def _session(
+    weights: bytes, *, origin: str, provider: str | None, threads: int | None, spinning: bool
+) -> onnxruntime.InferenceSession:
+    wanted = _CPU if provider is None else _PROVIDERS.get(provider.lower(), provider)
+    available = onnxruntime.get_available_providers()
+    if wanted not in available:
+        raise ModelError(
+            f"provider {wanted} is not in this ONNX Runtime {onnxruntime.__version__}; "
+            f"it has {', '.join(available)}"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if wanted != _CPU:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is checked below, as an error
+            session = onnxruntime.InferenceSession(weights, options, providers=[wanted], disable_fallback=1)
+    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+        raise ModelError(
+            f"{origin}: ONNX Runtime cannot load it on {wanted}: {_first_line(error)}"
+        ) from error
+    session.disable_fallback()
+    active = session.get_providers()[0]
+    if active != wanted:
+        raise ModelError(f"provider {wanted} did not start on this machine; ONNX Runtime would use {active}")
+    if wanted != _CPU:
+        _refuse_idle_provider(session, wanted)
+    return session
+
+
+def _refuse_idle_provider(session: onnxruntime.InferenceSession, wanted: str) -> None:
+    """Refuse a provider that starts and takes no node: everything would silently run on the CPU."""
+    report = getattr(session, "get_provider_graph_assignment_info", None)
+    if report is None:  # ONNX Runtime before it could tell: what it says it uses is all there is
+        return
+    nodes = [len(part.get_nodes()) for part in report() if part.ep_name == wanted]
+    total = sum(len(part.get_nodes()) for part in report())
+    if sum(nodes) == 0:
+        raise ModelError(
+            f"provider {wanted} started but computes none of the model's {total} nodes; "
+            f"everything would run on {_CPU}"
+        )
+    if sum(nodes) < total:
+        logger.info("%s computes %d of %d nodes, %s the rest", wanted, sum(nodes), total, _CPU)
+
+
+def _written_labels(metadata: dict[str, str]) -> list[str]:
+    """Return the class names an exporter wrote into the file ({0: 'person', ...}); [] without any."""
+    try:
+        names = ast.literal_eval(metadata.get("names", "[]"))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    if isinstance(names, dict):
+        names = [names[key] for key in sorted(names, key=str if _mixed(names) else None)]
+    return [str(name) for name in names] if isinstance(names, list | tuple) else []
+
+
+def _mixed(names: dict[object, object]) -> bool:
+    return not all(isinstance(key, int) for key in names)
+
+
+def _fits(shape: Sequence[int | str | None], expected: Sequence[int | None]) -> bool:
+    """Tell whether a shape can be the expected one; a side that is no number is still open."""
+    return len(shape) == len(expected) and all(
+        side == wanted or wanted is None or not isinstance(side, int)
+        for side, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def _suspicion(shape: Sequence[int | str | None]) -> str:
+    last = shape[-1] if shape else None
+    if len(shape) == 2 and (not isinstance(last, int) or last >= 64):
+        return (
+            ": it looks like an embedding, by which a person could be recognised; "
+            "nearmiss refuses such models"
+        )
+    return ""
+
+
+def _shape(expected: Sequence[int | None]) -> str:
+    return "[" + ", ".join("N" if side is None else str(side) for side in expected) + "]"
+
+
+def _described(values: object) -> str:
+    return ", ".join(f"{value.name} {value.type} {list(value.shape)}" for value in values) or "none"  # type: ignore[attr-defined]  # an iterable of session values
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""The demo: a drawn intersection with known truth through the whole chain."""

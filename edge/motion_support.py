@@ -1,0 +1,56 @@
+"""Where a frame differs from a background of its own: the redactor's second opinion on every box.
+
+It shares nothing with any detector, so that a box the detector invents shows as one without motion, and
+a road user the detector misses still shows as cells.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+
+# Grey levels, after averaging 4 x 4 pixels and taking out a change of exposure: seven times the noise of an
+# ordinary street camera (sigma 8 a pixel), and less than a dark coat on wet asphalt.
+DIFFERENCE = 14.0
+# Grey levels a second by which the background follows: who passes in a second leaves no trace in it, and
+# a car waiting at a red light of a minute is still told from the road.
+FOLLOW_PER_S = 1.5
+
+
+class MotionSupport:
+    """An approximated median of the grey image at a quarter of its size.
+
+    Source: McFarlane & Schofield (1995), Segmentation and tracking of piglets in images.
+    """
+
+    def __init__(self, image_size: tuple[int, int], *, ignored: Bools) -> None:
+        """``ignored`` (H/4, W/4) are pixels that change without anybody moving: burned-in text, lamps."""
+        self._size = quarter(image_size)
+        self._watched = ~ignored
+        self._background: NDArray[np.float32] | None = None
+
+    def moving(self, image: NDArray[np.uint8], elapsed_s: float) -> Bools:
+        """Return where the image differs from the background (H/4, W/4), and let the background follow."""
+        grey = self._quartered(image)
+        if self._background is None:
+            self._background = grey
+            return np.zeros(grey.shape, np.bool_)
+        difference = grey - self._background
+        difference -= np.float32(np.median(difference[::4, ::4]))
+        step = np.float32(FOLLOW_PER_S * min(max(elapsed_s, 0.0), 1.0))
+        self._background += np.clip(grey - self._background, -step, step)
+        return np.asarray((np.abs(difference) > DIFFERENCE) & self._watched)
+
+    def _quartered(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        width, height = self._size
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        half = cv2.resize(grey, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
+        return cv2.resize(half, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def quarter(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height motion is looked at in."""
+    return max(image_size[0] // 4, 1), max(image_size[1] // 4, 1)

@@ -1,0 +1,154 @@
+"""The plan of a site: its places as outlines in metres and, where the camera sees them, in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import LineString, Polygon, box
+from shapely.geometry.base import BaseGeometry
+
+from broker.wire import Plate, Zone
+from calibration.plane import Plane
+from calibration.site import PixelRectangle, Point, Site
+
+Floats = NDArray[np.float64]
+Outline = tuple[tuple[float, float], ...]
+
+# How far outside the image an outline is followed, in image widths: a roadway runs on beside the picture.
+_AROUND = 1.0
+# Ground nearer to the horizon than this share of the depth at the image's lower edge is not drawn.
+_MIN_DEPTH = 0.02
+
+
+def plate_of(
+    site: Site, plane: Plane | None, *, image_size: tuple[int, int] | None, background: str | None
+) -> Plate:
+    """Return what clips of a site are drawn on; without ``background`` it holds no camera pixel."""
+    return Plate(
+        site=site.id,
+        image_size=image_size,
+        background=background,
+        zones=zones(site, plane),
+        homography=None if plane is None else _homography(plane),
+        drive_on=site.site.drive_on,
+    )
+
+
+def zones(site: Site, plane: Plane | None) -> tuple[Zone, ...]:
+    """Return the places of a site, those drawn first first: roadways, crosswalks, stop lines, lamps."""
+    found = [
+        Zone(
+            id=roadway.id or f"roadway.{n}",
+            kind="roadway",
+            group=None,
+            outline_m=_rounded(roadway.polygon, 3),
+            outline_px=_seen(plane, roadway.polygon, closed=True),
+        )
+        for n, roadway in enumerate(site.roadways, start=1)
+    ]
+    found += [
+        Zone(
+            id=crosswalk.id,
+            kind="crosswalk",
+            group=crosswalk.signal_group,
+            outline_m=_rounded(crosswalk.polygon, 3),
+            outline_px=_seen(plane, crosswalk.polygon, closed=True),
+        )
+        for crosswalk in site.crosswalks
+    ]
+    found += [
+        Zone(
+            id=line.id,
+            kind="stop_line",
+            group=line.signal_group,
+            outline_m=_rounded(line.line, 3),
+            outline_px=_seen(plane, line.line, closed=False),
+        )
+        for line in site.stop_lines
+    ]
+    found += [
+        Zone(
+            id=head.signal_group,
+            kind="signal_head",
+            group=head.signal_group,
+            outline_m=None,
+            outline_px=corners(head.region_px),
+        )
+        for head in site.signal_heads
+    ]
+    return tuple(found)
+
+
+def corners(rectangle: PixelRectangle) -> Outline:
+    """Return the corners of an image rectangle (left, top, right, bottom)."""
+    left, top, right, bottom = rectangle
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def _homography(plane: Plane) -> tuple[float, ...]:
+    matrix = np.linalg.inv(plane.to_metres)
+    matrix = matrix * (1000.0 / np.abs(matrix).max())
+    return tuple(float(f"{number:.10g}") for number in matrix.ravel())
+
+
+def _seen(plane: Plane | None, points: Sequence[Point], *, closed: bool) -> Outline | None:
+    """Return the part of an outline before the camera and near the image, in pixels; None without one."""
+    if plane is None:
+        return None
+    matrix = np.linalg.inv(plane.to_metres)
+    before = _before_camera(matrix, plane, points, closed=closed)
+    if len(before) < (3 if closed else 2):
+        return None
+    pixel = plane.image(np.asarray(before))
+    width, height = plane.image_size
+    window = box(-_AROUND * width, -_AROUND * height, (1 + _AROUND) * width, (1 + _AROUND) * height)
+    shape: BaseGeometry = Polygon(pixel).buffer(0) if closed else LineString(pixel)
+    part = _largest(shape.intersection(window))
+    if part is None or not part.intersects(box(0, 0, width, height)):
+        return None
+    coordinates = part.exterior.coords[:-1] if isinstance(part, Polygon) else part.coords
+    outline = _rounded([(x, y) for x, y in coordinates], 1)
+    return outline if 2 <= len(outline) <= 200 else None
+
+
+def _before_camera(matrix: Floats, plane: Plane, points: Sequence[Point], *, closed: bool) -> list[Point]:
+    """Clip an outline in metres at the line beyond which the ground nears the horizon."""
+    width, height = plane.image_size
+    near = plane.ground([width / 2, float(height)])
+    at_edge = _depth(matrix, (float(near[0]), float(near[1]))) if np.isfinite(near).all() else 0.0
+    # The depth falls towards the camera's foot and grows with distance in this matrix' scale, or the
+    # other way round; a point is before the camera where it is positive.
+    least = max(_MIN_DEPTH * at_edge, 1e-9)
+    kept: list[Point] = []
+    previous = points[-1] if closed else None
+    for point in points:
+        if previous is not None:
+            start, end = _depth(matrix, previous), _depth(matrix, point)
+            if (start >= least) != (end >= least):
+                share = (least - start) / (end - start)
+                kept.append(
+                    (
+                        previous[0] + share * (point[0] - previous[0]),
+                        previous[1] + share * (point[1] - previous[1]),
+                    )
+                )
+        if _depth(matrix, point) >= least:
+            kept.append(point)
+        previous = point
+    return kept
+
+
+def _depth(matrix: Floats, point: Point) -> float:
+    return float(matrix[2] @ (point[0], point[1], 1.0))
+
+
+def _largest(shape: BaseGeometry) -> Polygon | LineString | None:
+    parts: Iterable[BaseGeometry] = getattr(shape, "geoms", [shape])
+    usable = [part for part in parts if isinstance(part, Polygon | LineString) and not part.is_empty]
+    return max(usable, key=lambda part: (part.area, part.length), default=None)
+
+
+def _rounded(points: Iterable[Point], digits: int) -> Outline:
+    return tuple((round(float(x), digits), round(float(y), digits)) for x, y in points)

@@ -1,0 +1,145 @@
+"""Clips and plates on disk, each under the sha256 of the bytes that travelled.
+
+A file is whole or not there: written aside, synced, then renamed, and the folder synced too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+from broker.wire import Clip, Plate
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# What a still needs. Text, time, EXIF and profile chunks could carry anything.
+_PNG_CHUNKS = {
+    b"IHDR",
+    b"PLTE",
+    b"IDAT",
+    b"IEND",
+    b"tRNS",
+    b"gAMA",
+    b"sRGB",
+    b"cHRM",
+    b"pHYs",
+    b"sBIT",
+    b"bKGD",
+}
+
+
+class ClipFolder:
+    """The files of one collector: ``{folder}/{first two digits}/{hash}.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, hash_: str) -> Path:
+        return self._folder / hash_[:2] / f"{hash_}.json"
+
+    def write(self, payload: bytes) -> str:
+        """Keep the bytes and return their hash; once this returns they outlive a power cut."""
+        hash_ = hashlib.sha256(payload).hexdigest()
+        path = self.path(hash_)
+        if path.is_file() and path.stat().st_size == len(payload):
+            return hash_
+        path.parent.mkdir(exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(aside).replace(path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+        for folder in (path.parent, self._folder):
+            _sync(folder)
+        return hash_
+
+    def read(self, hash_: str) -> bytes | None:
+        """Return the bytes, None where they are not here (not yet, or deleted after their time)."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.path(hash_).read_bytes()
+        return None
+
+    def delete(self, hash_: str) -> bool:
+        """Remove a file and tell whether it was there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(hash_).unlink()
+            return True
+        return False
+
+    def hashes(self) -> set[str]:
+        """Return the hash of every file here."""
+        return {path.stem for path in self._folder.glob("??/*.json")}
+
+    def sweep_parts(self) -> int:
+        """Remove what an interrupted write left, and return how many files that were."""
+        parts = list(self._folder.glob("??/*.part"))
+        for part in parts:
+            part.unlink(missing_ok=True)
+        return len(parts)
+
+
+def checked_plate(payload: bytes) -> Plate:
+    """Return a plate whose background, if any, is a bare PNG.
+
+    Raises:
+        ValueError: not a plate, or a picture that is something else or carries more than pixels.
+    """
+    plate = Plate.decode(payload)
+    if plate.background is not None:
+        try:
+            picture = base64.b64decode(plate.background, validate=True)
+        except binascii.Error as error:
+            raise ValueError("background: not base64") from error
+        problem = png_problem(picture)
+        if problem:
+            raise ValueError(f"background: {problem}")
+    return plate
+
+
+def checked_clip(payload: bytes) -> Clip:
+    """Return a clip; it has nothing that its schema does not check."""
+    return Clip.decode(payload)
+
+
+def png_problem(picture: bytes) -> str | None:
+    """Return why these bytes are not a bare PNG, None where they are.
+
+    Source: PNG (ISO/IEC 15948), chunk layout: length, type, content, CRC.
+    """
+    if not picture.startswith(_PNG):
+        return "not a PNG"
+    at, last = len(_PNG), b""
+    while at < len(picture):
+        if at + 12 > len(picture):
+            return "a PNG cut short"
+        size, last = struct.unpack_from(">I4s", picture, at)
+        if last not in _PNG_CHUNKS:
+            return "a PNG that carries more than pixels"
+        crc = picture[at + 8 + size : at + 12 + size]
+        if len(crc) < 4 or binascii.crc32(picture[at + 4 : at + 8 + size]) != int.from_bytes(crc):
+            return "a PNG cut short or damaged"
+        at += 12 + size
+        if last == b"IEND":
+            break
+    if last != b"IEND" or at != len(picture):
+        return "a PNG cut short, or with something behind it"
+    return None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

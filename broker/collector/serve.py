@@ -1,0 +1,80 @@
+"""`nearmiss collect`: the intake, the sweeper and the review page, until SIGTERM.
+
+If the intake's thread ends, so does the process: a collector that looks alive and stores nothing is worse
+than none.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from broker.collector.clips import ClipFolder
+from broker.collector.config import database_url, load_collector
+from broker.collector.intake import Collector, Intake
+from broker.collector.retention import Sweeper
+from broker.collector.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+def run(path: Path) -> int:
+    """Collect until SIGTERM or Ctrl-C; 0 for a wanted end, 1 when a part of it ended by itself."""
+    config = load_collector(path)
+    store = Store(database_url(path, config))
+    store.migrate()
+    clips = ClipFolder(path.parent / config.store.clips)
+    collector = Collector(
+        Intake(store, clips),
+        host=config.broker.host,
+        port=config.broker.port,
+        client_id=f"nearmiss-collector-{threading.get_native_id()}",
+    )
+    sweeper = Sweeper(store, clips, config.retention)
+    stop = threading.Event()
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    clips.sweep_parts()
+    collector.start()
+    sweeper.start()
+    page = None
+    if config.review.enabled:
+        from broker.collector.review.server import ReviewServer
+
+        page = ReviewServer(store, clips, host=config.review.host, port=config.review.port)
+        page.start()
+        print(f"review page: {page.url}", flush=True)  # noqa: T201 — the one line a person must see
+    code = _watch(collector, sweeper, stop)
+    if page is not None:
+        page.close()
+    sweeper.close()
+    collector.close()
+    store.close()
+    return code
+
+
+def _watch(collector: Collector, sweeper: Sweeper, stop: threading.Event) -> int:
+    said_ready = False
+    while not stop.wait(0.1):
+        if not said_ready and collector.ready.is_set():
+            said_ready = True
+            print("collector: ready", flush=True)  # noqa: T201 — whoever started it waits for this line
+        if not collector.alive or not sweeper.alive:
+            logger.error("a part of the collector ended by itself: %s", collector.error or sweeper.error)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.Formatter.converter = time.gmtime
+    sys.exit(run(Path(sys.argv[1])))

@@ -1,0 +1,156 @@
+"""The tables of the store.
+
+One definition for SQLite and PostgreSQL; the migrations make them, a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("site", String(40), nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("rule", String(40), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("time_s", BigInteger, nullable=False),  # start of the bin, seconds UTC
+    Column("time_sigma_s", Float),
+    Column("place", String(40), nullable=False),
+    Column("road_user", String(12), nullable=False),
+    Column("road_user2", String(12)),
+    Column("signal_group", String(40)),
+    Column("signal_state", String(16)),
+    Column("signal_source", String(12)),
+    Column("measures", JSON, nullable=False),
+    Column("clip", String(64)),
+    Column("detector", String(40), nullable=False),
+    Column("software", String(40), nullable=False),
+    Column("caused_by", String(36)),
+    Index("ix_events_queue", "time_s", "id"),
+    Index("ix_events_site", "site", "rule", "time_s"),
+    Index("ix_events_clip", "clip"),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    # The number is part of the key: a node that starts again within a quarter of an hour tells the rest.
+    Column("site", String(40), primary_key=True),
+    Column("node", String(40), primary_key=True),
+    Column("start_s", BigInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("place", String(40), primary_key=True),
+    Column("road_user", String(12), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("stored_s", BigInteger, nullable=False),
+    Column("plate", String(64)),  # what a clip is drawn on
+    CheckConstraint("kind IN ('clip', 'plate')", name="kind"),
+    Index("ix_blobs_stored", "kind", "stored_s"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=True),
+    Column("event", String(36), nullable=False),  # no foreign key: decisions outlive the event's row
+    Column("verdict", String(8), nullable=False),
+    # An undo is a decision too; each takes back one other, once. Nothing is ever overwritten.
+    Column("undoes", Serial, ForeignKey("decisions.n"), unique=True),
+    Column("decided_s", BigInteger, nullable=False),
+    Column("reviewer", String(40), nullable=False),
+    CheckConstraint("verdict IN ('confirm', 'reject', 'unclear', 'undo')", name="verdict"),
+    CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undo"),
+    Index("ix_decisions_event", "event", "n"),
+)
+
+# What was refused, and why. Its payload is not kept: it may hold what no store of ours may hold. The hash
+# finds it again at the node, whose outbox keeps whatever has no receipt.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("topic", String(120), primary_key=True),
+    Column("reason", String(400), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("first_s", BigInteger, nullable=False),
+    Column("last_s", BigInteger, nullable=False),
+    Column("times", BigInteger, nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("node", String(40), primary_key=True),
+    Column("status", JSON, nullable=False),
+    Column("heard_s", BigInteger, nullable=False),
+)
+
+# Sequence numbers stored so far, as runs without a gap.
+runs = Table(
+    "runs",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("node", String(40), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+# What is left of events whose row has gone: how many of each, by month, and what became of them.
+retired = Table(
+    "retired",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("place", String(40), primary_key=True),
+    Column("rule", String(40), primary_key=True),
+    Column("road_user", String(12), primary_key=True),
+    Column("month_s", BigInteger, primary_key=True),  # its first instant, seconds UTC
+    Column("verdict", String(10), primary_key=True),  # confirm, reject, unclear or undecided
+    Column("count", BigInteger, nullable=False),
+)
+
+# What the sweeper deleted, and why.
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=True),
+    Column("swept_s", BigInteger, nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("why", String(80), nullable=False),
+    Column("deleted", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)

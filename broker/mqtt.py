@@ -1,0 +1,270 @@
+"""One MQTT connection, driven by the thread that owns it.
+
+The only importer of paho. paho's own loop thread is not used: an exception in one of its callbacks kills
+that thread while ``is_connected()`` stays True. Here the owner calls ``step`` and every fault ends in a fresh
+client after a pause, so nothing of paho's queue survives a connection: what was not acknowledged is the
+owner's to publish again (the outbox, or the collector's next receipt).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+# Receive Maximum of a broker that names none is 65,535; more than this in flight gains nothing.
+WINDOW = 20
+
+OnMessage = Callable[[str, bytes], None]
+
+
+class NotConnected(ConnectionError):
+    """A publish while there is no broker; nothing was queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker says, retained, when this connection ends without a goodbye."""
+
+    topic: str
+    payload: bytes
+
+
+class Session:
+    """A connection that comes back by itself, with jittered back-off.
+
+    MQTT 5 where the broker has it, else 3.1.1. Callbacks run inside ``step``, in the caller's thread;
+    whatever they raise is logged and counted in ``faults`` and never ends the session.
+
+    Args:
+        subscriptions: topic filters, QoS 1, taken again at each connection.
+        on_message: topic, payload.
+        on_acknowledged: message id of a publish the broker has taken over (PUBACK, success).
+        on_connection: True when connected and subscribed, False when lost.
+        will: asked for at each connection, so that it can carry what is true by then.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        client_id: str,
+        subscriptions: Sequence[str] = (),
+        on_message: OnMessage | None = None,
+        on_acknowledged: Callable[[int], None] | None = None,
+        on_connection: Callable[[bool], None] | None = None,
+        will: Callable[[], Will] | None = None,
+        keepalive_s: int = 15,
+        longest_pause_s: float = 30.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.host, self.port, self.client_id = host, port, client_id
+        self.faults = 0
+        self.max_payload_bytes: int | None = None  # what the broker said it takes, MQTT 5 only
+        self._subscriptions = tuple(subscriptions)
+        self._on_message = on_message or (lambda topic, payload: None)
+        self._on_acknowledged = on_acknowledged or (lambda mid: None)
+        self._on_connection = on_connection or (lambda connected: None)
+        self._will = will
+        self._keepalive_s = keepalive_s
+        self._longest_pause_s = longest_pause_s
+        self._rng = rng or random.Random()
+        self._client: paho.Client | None = None
+        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._ready = False  # connected, and all subscriptions granted
+        self._said_lost = False
+        self._refusal = ""
+        self._deadline = 0.0
+        self._failures = 0
+        self._next_try = 0.0
+
+    @property
+    def connected(self) -> bool:
+        return self._ready
+
+    @property
+    def protocol(self) -> str:
+        return "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
+
+    def step(self, timeout_s: float) -> None:
+        """Move bytes for at most about ``timeout_s``; connect or wait where there is no connection."""
+        if self._client is None:
+            pause = self._next_try - time.monotonic()
+            if pause > 0:
+                time.sleep(min(pause, timeout_s))
+                return
+            self._connect()
+        client = self._client
+        if client is None:
+            return
+        code = client.loop(timeout_s)
+        if code != paho.MQTT_ERR_SUCCESS:
+            self._lost(paho.error_string(code))
+        elif self._refusal:
+            self._lost(self._refusal)
+        elif not self._ready and time.monotonic() > self._deadline:
+            self._lost("the broker did not answer")
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send one message, QoS 1, and return its message id.
+
+        Raises:
+            NotConnected: there is no broker right now.
+        """
+        if not self._ready or self._client is None:
+            raise NotConnected(f"no broker at {self.host}:{self.port}")
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            self._lost(paho.error_string(sent.rc))
+            raise NotConnected(f"the broker at {self.host}:{self.port} went away")
+        return sent.mid
+
+    def close(self) -> None:
+        """Say goodbye, which keeps the will unsaid."""
+        client, self._client, self._ready = self._client, None, False
+        if client is not None:
+            client.disconnect()
+            for _ in range(3):
+                client.loop(0.05)
+
+    def drop(self) -> None:
+        """Go without a goodbye: the broker says the will."""
+        client, self._client, self._ready = self._client, None, False
+        sock = client.socket() if client is not None else None
+        if sock is not None:
+            sock.close()
+
+    def _connect(self) -> None:
+        options: dict[str, Any] = {}
+        if self._protocol != MQTTProtocolVersion.MQTTv5:
+            options["clean_session"] = True
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            protocol=self._protocol,
+            reconnect_on_failure=False,
+            **options,
+        )
+        client.max_inflight_messages_set(WINDOW)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.suppress_exceptions = True  # _guarded has caught, logged and counted them already
+        client.on_connect = self._guarded(self._connack)
+        client.on_subscribe = self._guarded(self._suback)
+        client.on_message = self._guarded(self._message)
+        client.on_publish = self._guarded(self._puback)
+        if self._will is not None:
+            will = self._will()
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        self._client, self._refusal = client, ""
+        self._deadline = time.monotonic() + 2 * CONNECT_TIMEOUT_S
+        try:
+            if self._protocol == MQTTProtocolVersion.MQTTv5:
+                client.connect(self.host, self.port, self._keepalive_s, clean_start=True)
+            else:
+                client.connect(self.host, self.port, self._keepalive_s)
+            # Many small writes each way: Nagle's delay makes each message take 40 ms on some brokers.
+            sock = client.socket()
+            if isinstance(sock, socket.socket):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (OSError, ValueError) as error:
+            self._client = None
+            self._wait(str(error))
+
+    def _lost(self, reason: str) -> None:
+        client, was_ready = self._client, self._ready
+        self._client, self._ready = None, False
+        if client is not None:
+            sock = client.socket()
+            if sock is not None:
+                sock.close()
+        if was_ready:
+            self._call(self._on_connection, False)
+        else:
+            # A broker of 3.1.1 (amqtt) hangs up on a CONNECT of version 5: speak the other one next time.
+            five = self._protocol == MQTTProtocolVersion.MQTTv5
+            self._protocol = MQTTProtocolVersion.MQTTv311 if five else MQTTProtocolVersion.MQTTv5
+            if five and self._failures == 0:
+                self._failures += 1
+                return
+        self._wait(reason)
+
+    def _wait(self, reason: str) -> None:
+        longest = min(self._longest_pause_s, 0.25 * 2 ** min(self._failures, 10))
+        self._next_try = time.monotonic() + longest * self._rng.uniform(0.5, 1.0)
+        self._failures += 1
+        if not self._said_lost:
+            self._said_lost = True
+            logger.warning("no broker at %s:%d: %s; trying again", self.host, self.port, reason)
+
+    def _connack(
+        self, client: paho.Client, _userdata: object, _flags: object, code: Any, properties: Any
+    ) -> None:
+        if code.is_failure:
+            self._refusal = str(code)  # some brokers hang up now, some do not
+            return
+        self.max_payload_bytes = getattr(properties, "MaximumPacketSize", None)
+        if self._subscriptions:
+            client.subscribe([(topic, 1) for topic in self._subscriptions])
+        else:
+            self._up()
+
+    def _suback(
+        self, _client: paho.Client, _userdata: object, _mid: int, codes: Any, _properties: object
+    ) -> None:
+        refused = [topic for topic, code in zip(self._subscriptions, codes, strict=False) if code.is_failure]
+        if refused:
+            logger.error("the broker refused the subscription to %s", ", ".join(refused))
+            return
+        self._up()
+
+    def _up(self) -> None:
+        self._ready, self._failures, self._said_lost = True, 0, False
+        logger.info("connected to the broker at %s:%d, MQTT %s", self.host, self.port, self.protocol)
+        self._call(self._on_connection, True)
+
+    def _message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
+        self._on_message(message.topic, bytes(message.payload))
+
+    def _puback(
+        self, _client: paho.Client, _userdata: object, mid: int, code: Any, _properties: object
+    ) -> None:
+        if code is not None and code.is_failure:
+            logger.warning("the broker refused a message: %s", code)
+            return
+        self._on_acknowledged(mid)
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def guarded(*arguments: Any) -> None:
+            self._call(callback, *arguments)
+
+        return guarded
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception:
+            self.faults += 1
+            logger.exception("a callback of the MQTT connection failed")
+
+
+def wait_until(session: Session, reached: Callable[[], bool], *, timeout_s: float) -> bool:
+    """Drive a session until a condition holds; False when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        with contextlib.suppress(NotConnected):
+            session.step(0.05)
+    return True

@@ -1,0 +1,63 @@
+"""The topics: where each kind of message of a node travels.
+
+``nearmiss/v1/{site}/{node}/{kind}``; everything but the receipt goes from the node to the collector.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["event", "counts", "clip", "plate", "status", "receipt"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# What the collector stores; a receipt is its own word, and a status is kept by the broker (retained).
+INTAKE: tuple[Kind, ...] = ("event", "counts", "clip", "plate", "status")
+
+# The largest payload of each kind: a node keeps back what is larger, a collector refuses it. A drawing of ten
+# seconds is 5–15 kB, a plate one small PNG in base64, counts at most 2,000 rows.
+MAX_BYTES: dict[Kind, int] = {
+    "event": 16_000,
+    "counts": 400_000,
+    "clip": 400_000,
+    "plate": 4_200_000,
+    "status": 8_000,
+    "receipt": 400_000,
+}
+
+_TOPIC = re.compile(r"nearmiss/v1/([a-z0-9-]{1,40})/([a-z0-9-]{1,40})/([a-z]{1,10})")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which node of which site a message belongs to, and what it is."""
+
+    site: str
+    node: str
+    kind: Kind
+
+    @property
+    def topic(self) -> str:
+        return f"nearmiss/v1/{self.site}/{self.node}/{self.kind}"
+
+    def to(self, kind: Kind) -> Address:
+        """Return the same node's address for another kind of message."""
+        return Address(self.site, self.node, kind)
+
+
+def address(topic: str) -> Address:
+    """Return what a topic names.
+
+    Raises:
+        ValueError: a topic that is none of ours.
+    """
+    match = _TOPIC.fullmatch(topic)
+    if match is None or match[3] not in KINDS:
+        raise ValueError("the topic is not nearmiss/v1/{site}/{node}/{kind}")
+    kind: Kind = next(kind for kind in KINDS if kind == match[3])
+    return Address(match[1], match[2], kind)
+
+
+def intake_filters() -> tuple[str, ...]:
+    """Return the subscriptions of a collector: every site, every node, all it stores."""
+    return tuple(f"nearmiss/v1/+/+/{kind}" for kind in INTAKE)

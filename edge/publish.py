@@ -1,0 +1,205 @@
+"""The publish thread: from the outbox to the broker, and from the collector's receipts back to the outbox.
+
+Messages leave only while connected, at most ``WINDOW`` without a receipt at a time, and come again later
+where none arrives. The thread is the only one to touch the connection; if it dies, ``alive`` says so and the
+node stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from broker.mqtt import WINDOW, NotConnected, Session, Will
+from broker.topics import Address
+from broker.wire import Receipt, Status
+from edge.outbox import Outbox, Row
+
+logger = logging.getLogger(__name__)
+
+STATUS_EVERY_S = 30.0
+WATCH_EVERY_S = 5.0
+# What MQTT puts around a payload: fixed header, topic, properties.
+HEADER_BYTES = 256
+# A message without a receipt gives its place in the window back after this; the outbox sends it again later.
+HOLD_S = 5.0
+# Sent this often without a receipt means minutes: a collector that is down, or a broker that drops silently.
+ALARM_ATTEMPTS = 4
+# A connection that ended so often with one large message alone on its way: the broker hangs up on it.
+LONE_DROPS = 5
+
+Health = Callable[[int], Status]  # sequence number → what the node says of itself
+
+
+class Publisher:
+    """Drives one connection from a thread of its own.
+
+    Args:
+        health: builds the status from the last sequence number given; asked from this thread.
+        clock: seconds UTC, to compare with the outbox's ``due``.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        site: str,
+        node: str,
+        host: str,
+        port: int,
+        health: Health,
+        clock: Callable[[], float] = time.time,
+        hold_s: float = HOLD_S,
+        longest_pause_s: float = 30.0,
+    ) -> None:
+        self._outbox, self._health, self._clock, self._hold_s = outbox, health, clock, hold_s
+        self._address = Address(site, node, "event")
+        self._stop = threading.Event()
+        self._in_flight: dict[str, float] = {}  # key → monotonic instant it was sent; until its receipt
+        self._suspects: set[str] = set()  # keys among them that a connection has ended on before
+        self._unacknowledged: dict[int, str] = {}  # message id → key; until the broker's PUBACK
+        self._status_due = 0.0
+        self._watch_due = 0.0
+        self._alarmed = False
+        self._connected = threading.Event()
+        self._session = Session(
+            host=host,
+            port=port,
+            client_id=f"nearmiss-{site}-{node}",
+            subscriptions=[self._address.to("receipt").topic],
+            on_message=self._receive,
+            on_acknowledged=self._acknowledged,
+            on_connection=self._connection,
+            will=self._will,
+            longest_pause_s=longest_pause_s,
+        )
+        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread has ended, by ``close`` or by a defect (``error``)."""
+        return self._thread.is_alive()
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
+    @property
+    def overdue(self) -> bool:
+        """True while messages have gone without a receipt for minutes."""
+        return self._alarmed
+
+    def close(self, *, timeout_s: float = 2.0) -> None:
+        """Say the last status and goodbye; what has no receipt stays in the outbox."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._session.step(0.05)
+                if self._session.connected:
+                    self._publish_due()
+                    self._publish_status()
+                self._watch()
+            self._status_due = 0.0
+            if self._session.connected:
+                self._publish_status()
+                self._session.step(0.05)
+            self._session.close()
+        except BaseException as error:
+            self.error = error
+            logger.exception("the publish thread ended")
+            self._session.drop()
+        finally:
+            self._connected.clear()
+
+    def _publish_due(self) -> None:
+        now = time.monotonic()
+        self._in_flight = {key: sent for key, sent in self._in_flight.items() if now - sent < self._hold_s}
+        if self._suspects & set(self._unacknowledged.values()):
+            return  # alone on its way: if the connection ends now, this one is why
+        for row in self._outbox.take(
+            self._clock(), WINDOW - max(len(self._in_flight), len(self._unacknowledged))
+        ):
+            reason = self._unsendable(row)
+            if reason:
+                self._outbox.quarantine(row.key, reason)
+                logger.warning("a %s is quarantined: %s", row.kind, reason)
+                continue
+            try:
+                message = self._session.publish(self._address.to(row.kind).topic, row.payload)
+            except NotConnected:
+                return
+            self._in_flight[row.key] = time.monotonic()
+            self._unacknowledged[message] = row.key
+            if row.drops:
+                self._suspects.add(row.key)
+
+    def _unsendable(self, row: Row) -> str | None:
+        """Return why a message must not leave, None where it may."""
+        if row.drops >= LONE_DROPS and row.kind in ("clip", "plate"):
+            return f"the broker hung up {row.drops} times on these {len(row.payload)} bytes"
+        limit = self._session.max_payload_bytes
+        if limit is not None and len(row.payload) + HEADER_BYTES > limit:
+            return f"{len(row.payload)} bytes, and the broker takes packets of {limit}"
+        return None
+
+    def _publish_status(self) -> None:
+        now = time.monotonic()
+        if now < self._status_due:
+            return
+        self._status_due = now + STATUS_EVERY_S
+        status = self._health(self._outbox.last_seq)
+        try:
+            self._session.publish(self._address.to("status").topic, status.encode(), retain=True)
+        except NotConnected:
+            self._status_due = 0.0
+
+    def _will(self) -> Will:
+        lost = self._health(self._outbox.last_seq).model_copy(update={"state": "lost"})
+        return Will(self._address.to("status").topic, lost.encode())
+
+    def _receive(self, _topic: str, payload: bytes) -> None:
+        for key in self._outbox.settle(Receipt.decode(payload)):
+            self._in_flight.pop(key, None)
+
+    def _acknowledged(self, message: int) -> None:
+        key = self._unacknowledged.pop(message, None)
+        if key in self._suspects:
+            self._suspects.discard(key)
+            self._outbox.passed(key)
+
+    def _connection(self, connected: bool) -> None:
+        if connected:
+            self._connected.set()
+            self._status_due = 0.0
+            self._outbox.again(self._clock())
+        else:
+            self._connected.clear()
+            self._outbox.dropped(self._unacknowledged.values())
+            self._unacknowledged.clear()
+            self._suspects.clear()
+            self._in_flight.clear()
+
+    def _watch(self) -> None:
+        if time.monotonic() < self._watch_due:
+            return
+        self._watch_due = time.monotonic() + WATCH_EVERY_S
+        overdue = self._outbox.unreceipted(ALARM_ATTEMPTS)
+        if bool(overdue) == self._alarmed:
+            return
+        self._alarmed = bool(overdue)
+        if overdue:
+            logger.warning(
+                "%d messages sent again and again without a receipt: is the collector up?", overdue
+            )
+        else:
+            logger.info("receipts arrive again")

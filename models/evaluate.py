@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ class Score:
     Attributes:
         ap50: average precision at an intersection over union of 0.5.
         precision, recall: at ``threshold``; precision is NaN where nothing was reported.
+        detect_s: time the detector took over all frames.
     """
 
     frames: int
@@ -55,6 +57,7 @@ class Score:
     threshold: float
     precision: float
     recall: float
+    detect_s: float = 0.0
 
 
 def read_truth(path: Path) -> Truth:
@@ -115,7 +118,7 @@ def truth_size(truth: Truth, image_size: tuple[int, int]) -> tuple[int, int]:
 
 def evaluate(
     detector: Detector,
-    images: Iterable[NDArray[np.uint8]],
+    images: Iterable[tuple[int, NDArray[np.uint8]]],
     truth: Truth,
     *,
     kind: Kind = "pedestrian",
@@ -125,18 +128,22 @@ def evaluate(
 
     Args:
         detector: reporting boxes of low scores too, for the whole curve.
-        images: frame 0, 1, ... as BGR; frames without annotation are skipped.
+        images: each with its frame number, BGR; frames without annotation are skipped.
         truth: boxes in pixels of these images.
         threshold: where precision and recall are read.
     """
     scores: list[Boxes] = []
     hits: list[NDArray[np.bool_]] = []
     frames = boxes = 0
-    for number, image in enumerate(images):
+    detect_s = 0.0
+    for number, image in images:
         wanted = truth.boxes.get(number)
         if wanted is None:
             continue
-        found = _of_kind(detector.detect(image), kind)
+        start = perf_counter()
+        detections = detector.detect(image)
+        detect_s += perf_counter() - start
+        found = _of_kind(detections, kind)
         frames += 1
         boxes += len(wanted)
         scores.append(found.scores)
@@ -147,6 +154,7 @@ def evaluate(
         boxes=boxes,
         frames=frames,
         threshold=threshold,
+        detect_s=detect_s,
     )
 
 
@@ -172,7 +180,13 @@ def overlap(a: Boxes, b: Boxes) -> NDArray[np.float64]:
 
 
 def score(
-    scores: NDArray[np.float32], hits: NDArray[np.bool_], *, boxes: int, frames: int, threshold: float
+    scores: NDArray[np.float32],
+    hits: NDArray[np.bool_],
+    *,
+    boxes: int,
+    frames: int,
+    threshold: float,
+    detect_s: float = 0.0,
 ) -> Score:
     """Return the figures of all boxes found, given which of them are true."""
     order = np.argsort(-scores, kind="stable")
@@ -189,6 +203,7 @@ def score(
         threshold=threshold,
         precision=float(hits[reported].mean()) if reported.any() else float("nan"),
         recall=float(hits[reported].sum() / max(boxes, 1)),
+        detect_s=detect_s,
     )
 
 

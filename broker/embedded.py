@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+Version = Literal["5", "3.1.1"]
 Software = Literal["mosquitto", "amqtt"]
 START_TIMEOUT_S = 15.0
 LOOPBACK = "127.0.0.1"
@@ -73,6 +74,10 @@ class Broker:
     process: subprocess.Popen[bytes]
     folder: Path
     host: str = LOOPBACK
+
+    @property
+    def mqtt_version(self) -> Version:
+        return "5" if self.software == "mosquitto" else "3.1.1"
 
     @property
     def pid(self) -> int:

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_S = 5.0
 # Receive Maximum of a broker that names none is 65,535; more than this in flight gains nothing.
 WINDOW = 20
 
+Version = Literal["5", "3.1.1"]
 OnMessage = Callable[[str, bytes], None]
 
 
@@ -52,6 +53,8 @@ class Session:
         on_message: topic, payload.
         on_acknowledged: message id of a publish the broker has taken over (PUBACK, success).
         on_connection: True when connected and subscribed, False when lost.
+        version: the one to try first; amqtt does not answer a CONNECT of version 5 with a will at all, and
+            what does not answer costs ``CONNECT_TIMEOUT_S``.
         will: asked for at each connection, so that it can carry what is true by then.
     """
 
@@ -66,6 +69,7 @@ class Session:
         on_acknowledged: Callable[[int], None] | None = None,
         on_connection: Callable[[bool], None] | None = None,
         will: Callable[[], Will] | None = None,
+        version: Version = "5",
         keepalive_s: int = 15,
         longest_pause_s: float = 30.0,
         rng: random.Random | None = None,
@@ -82,7 +86,7 @@ class Session:
         self._longest_pause_s = longest_pause_s
         self._rng = rng or random.Random()
         self._client: paho.Client | None = None
-        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._protocol = MQTTProtocolVersion.MQTTv5 if version == "5" else MQTTProtocolVersion.MQTTv311
         self._ready = False  # connected, and all subscriptions granted
         self._said_lost = False
         self._refusal = ""
@@ -95,7 +99,7 @@ class Session:
         return self._ready
 
     @property
-    def protocol(self) -> str:
+    def version(self) -> Version:
         return "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
 
     def step(self, timeout_s: float) -> None:
@@ -168,7 +172,7 @@ class Session:
             will = self._will()
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         self._client, self._refusal = client, ""
-        self._deadline = time.monotonic() + 2 * CONNECT_TIMEOUT_S
+        self._deadline = time.monotonic() + CONNECT_TIMEOUT_S
         try:
             if self._protocol == MQTTProtocolVersion.MQTTv5:
                 client.connect(self.host, self.port, self._keepalive_s, clean_start=True)
@@ -231,7 +235,7 @@ class Session:
 
     def _up(self) -> None:
         self._ready, self._failures, self._said_lost = True, 0, False
-        logger.info("connected to the broker at %s:%d, MQTT %s", self.host, self.port, self.protocol)
+        logger.info("connected to the broker at %s:%d, MQTT %s", self.host, self.port, self.version)
         self._call(self._on_connection, True)
 
     def _message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:

@@ -96,6 +96,7 @@ class LocalChain:
                 health=self._status,
                 hold_s=RETRY_S,
                 longest_pause_s=1.0,
+                version=self.broker.mqtt_version,
             )
             self._publisher.start()
         except BaseException:

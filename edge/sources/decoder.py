@@ -1,0 +1,226 @@
+"""The decoder's own process: a recording on disk to images in shared memory.
+
+Untrusted video can crash or hang a decoder, so it runs here, where it can take nothing with it. Started as
+a script by ``edge.sources.file``; imports nothing of this project, so that it starts fast. It speaks:
+
+    stdin   one byte per image slot that may be filled
+    stdout  one JSON record a line: an ``opened`` record first, then ``slot`` and ``lost``, at last ``end``
+            (null, or why it ends before the file does); or a single ``error``
+    memory  ``slots`` images (H, W, 3) uint8 BGR, one after the other
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import mmap
+import os
+import queue
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+# A text file is a "tty" video to libavformat, a picture a video of one frame, and a playlist opens other
+# files or hosts: only containers and elementary streams of recordings are taken.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,"
+    "h264,hevc,m4v,mpegvideo,ivf,mxf,dv,nut,obu,mjpeg,yuv4mpegpipe"
+)
+# 16k x 8k with room: beyond it a few bytes of file would claim gigabytes of memory.
+MAX_PIXELS = 160_000_000
+
+
+@dataclass
+class Order:
+    """A frame's place in the recording, counting the frames that could not be decoded.
+
+    Every packet's timestamp waits here until its frame comes out. What is passed over was not decoded; only
+    where the decoder complained is it counted, because some codecs have packets that never show a frame.
+    """
+
+    waiting: list[int] = field(default_factory=list)
+    next: int = 0
+
+    def packet(self, pts: int | None) -> None:
+        if pts is not None:
+            heapq.heappush(self.waiting, pts)
+
+    def place(self, pts: int | None, *, troubled: bool) -> int:
+        """Return the index of the frame with a timestamp; ``troubled``: an error came since the last one."""
+        passed = 0
+        while pts is not None and self.waiting and self.waiting[0] < pts:
+            heapq.heappop(self.waiting)
+            passed += 1
+        if self.waiting and self.waiting[0] == pts:
+            heapq.heappop(self.waiting)
+        here = self.next + (passed if troubled else 0)
+        self.next = here + 1
+        return here
+
+
+def upright(image: NDArray[np.uint8], rotation_deg: int) -> NDArray[np.uint8]:
+    """Return an image turned as its recording says, counter-clockwise, in steps of 90 degrees."""
+    return np.rot90(image, round(rotation_deg / 90) % 4) if rotation_deg % 360 else image
+
+
+def frames(container: Any, stream: Any) -> Iterator[tuple[int, Any] | str]:
+    """Yield ``(index, frame)`` per sound frame, or the reason one was lost.
+
+    After an error everything is lost up to the next key frame: a decoder goes on with pictures it made up.
+    """
+    order, sound = Order(), True
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            yield f"the file cannot be read on: {error.strerror}"
+            return
+        if packet is None:
+            return
+        if not packet.is_discard:
+            order.packet(packet.pts)
+        try:
+            pictures = packet.decode()
+        except av.error.FFmpegError as error:
+            sound = False
+            yield f"decoding failed: {error.strerror}"
+            continue
+        for picture in pictures:
+            pts = picture.pts if picture.pts is not None else picture.dts
+            if picture.is_corrupt:
+                sound = False
+                order.place(pts, troubled=True)
+                yield "the decoder marked frames as corrupt"
+            elif sound or picture.key_frame:
+                index = order.place(pts, troubled=not sound)
+                sound = True
+                yield index, picture
+            else:
+                order.place(pts, troubled=True)
+                yield "frames depend on damaged ones"
+
+
+class Slots:
+    """Images of one size in memory that two processes see; a slot is filled once the other side frees it."""
+
+    def __init__(self, memory_fd: int, *, count: int, size: tuple[int, int]) -> None:
+        width, height = size
+        os.ftruncate(memory_fd, count * height * width * 3)
+        self.memory = mmap.mmap(memory_fd, count * height * width * 3)
+        self.images = np.frombuffer(self.memory, np.uint8).reshape(count, height, width, 3)
+        self.free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._reformatter = VideoReformatter()
+
+    def fill(self, slot: int, picture: Any, rotation_deg: int) -> None:
+        # One thread: at these sizes handing the work around costs more than the work.
+        plane = self._reformatter.reformat(picture, format="bgr24", threads=1).planes[0]
+        rows = np.asarray(memoryview(plane)).view(np.uint8).reshape(picture.height, plane.line_size)
+        image = rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
+        np.copyto(self.images[slot], upright(image, rotation_deg))
+
+
+def decode(path: str, memory_fd: int, count: int, free: queue.SimpleQueue[int]) -> Iterator[dict[str, Any]]:
+    """Yield the records of a recording, filling a slot before each ``slot`` record."""
+    try:
+        container = av.open(
+            f"file:{path}", options={"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        # "Invalid argument" is how libavformat says that no format we take fits.
+        reason = "" if isinstance(error, ValueError) else f" ({error.strerror})"
+        yield {"error": f"not a recording that can be read{reason}"}
+        return
+    with container:
+        streams = [
+            each for each in container.streams.video if not each.disposition & each.disposition.attached_pic
+        ]
+        if not streams:
+            yield {"error": "has no video stream"}
+            return
+        stream = streams[0]
+        stream.thread_type = "AUTO"
+        # Without "explode" the decoder hides an error behind a picture it makes up.
+        stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+        slots: Slots | None = None
+        size = (0, 0)
+        lost: list[str] = []
+        for item in frames(container, stream):
+            if isinstance(item, str):
+                if slots is None:
+                    lost.append(item)
+                else:
+                    yield {"lost": item}
+                continue
+            index, picture = item
+            rotation_deg = int(picture.rotation)
+            turned = round(rotation_deg / 90) % 2 == 1
+            came = (picture.height, picture.width) if turned else (picture.width, picture.height)
+            if slots is None:
+                size, slots = came, Slots(memory_fd, count=count, size=came)
+                yield _opened(container, stream, size)
+                yield from ({"lost": reason} for reason in lost)
+            elif came != size:
+                yield {"end": f"the image size changes from {size[0]}×{size[1]} to {came[0]}×{came[1]}"}
+                return
+            slot = free.get()
+            slots.fill(slot, picture, rotation_deg)
+            pts = picture.pts if picture.pts is not None else picture.dts
+            yield {"slot": slot, "index": index, "pts": pts}
+    if slots is None:
+        yield {"error": f"holds no frame that can be decoded ({lost[0] if lost else 'it has no frames'})"}
+    else:
+        yield {"end": None}
+
+
+def _opened(container: Any, stream: Any, size: tuple[int, int]) -> dict[str, Any]:
+    base, rate = stream.time_base, stream.average_rate or stream.guessed_rate
+    duration_s = float(stream.duration * base) if stream.duration else None
+    if duration_s is None:
+        with contextlib.suppress(ValueError, KeyError):  # Matroska keeps it as "00:00:04.000000000"
+            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+            duration_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    return {
+        "opened": True,
+        "size": size,
+        "time_base": [base.numerator, base.denominator],
+        "rate_hz": float(rate) if rate else None,
+        # Only these count frames; AVI, for one, counts ticks of its clock.
+        "frames": (stream.frames or None) if container.format.name.startswith("mov") else None,
+        "duration_s": duration_s,
+        # That of the whole file, which a longer sound track stretches.
+        "file_duration_s": container.duration / av.time_base if container.duration else None,
+    }
+
+
+def _listen(free: queue.SimpleQueue[int]) -> None:
+    """Take freed slots until the other side is gone, then end at once, wherever the decoder is."""
+    while slots := os.read(0, 64):
+        for slot in slots:
+            free.put(slot)
+    os._exit(0)
+
+
+def main() -> None:
+    path, memory_fd, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would be a raw frame on disk
+    out = os.dup(1)
+    os.dup2(2, 1)  # nothing a library prints may mix with the records
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(free,), daemon=True).start()
+    for record in decode(path, memory_fd, count, free):
+        os.write(out, json.dumps(record).encode() + b"\n")
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

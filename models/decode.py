@@ -150,13 +150,15 @@ def suppressed(boxes: Floats, groups: NDArray[np.int8], *, iou: float) -> NDArra
         boxes: (N, 4) corners, best first.
         groups: (N,) boxes of different groups never suppress each other.
     """
-    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    corners = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    corners -= np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    np.maximum(corners, 0, out=corners)
+    shared = corners[..., 0] * corners[..., 1]
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    alike = shared > iou * (areas[:, None] + areas[None, :] - shared)
+    alike &= groups[:, None] == groups[None, :]
     alive = np.ones(len(boxes), bool)
-    for index in range(len(boxes)):
-        if not alive[index]:
-            continue
-        rest = index + 1 + np.flatnonzero(alive[index + 1 :] & (groups[index + 1 :] == groups[index]))
-        sides = np.minimum(boxes[index, 2:], boxes[rest, 2:]) - np.maximum(boxes[index, :2], boxes[rest, :2])
-        shared = np.prod(np.maximum(sides, 0), axis=1)
-        alive[rest[shared > iou * (areas[index] + areas[rest] - shared)]] = False
+    for index in range(len(boxes) - 1):
+        if alive[index]:
+            alive[index + 1 :] &= ~alike[index, index + 1 :]
     return np.flatnonzero(alive)

@@ -78,6 +78,7 @@ def load(
     provider: str | None = None,
     threads: int | None = None,
     score: float | None = None,
+    spinning: bool = False,
 ) -> OnnxDetector:
     """Return a detector by its name in the store or by the path of an ONNX file.
 
@@ -85,6 +86,7 @@ def load(
         provider: an ONNX Runtime provider or its short name; None is the CPU.
         threads: of one inference; None leaves it to ONNX Runtime.
         score: reports boxes from this score on, instead of the card's threshold.
+        spinning: see ``OnnxDetector``.
 
     Raises:
         ModelError: nothing by that name, no card for the file, another hash than its card's, or a model
@@ -104,7 +106,15 @@ def load(
             )
         weights = _read(path)
         _verify(weights, card, origin=str(path))
-    return OnnxDetector(weights, card, origin=str(path), provider=provider, threads=threads, score=score)
+    return OnnxDetector(
+        weights,
+        card,
+        origin=str(path),
+        provider=provider,
+        threads=threads,
+        score=score,
+        spinning=spinning,
+    )
 
 
 def add(file: Path, *, card: Path | None) -> Listed:

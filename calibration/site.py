@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 Point = tuple[float, float]
 Metres = Annotated[float, Field(ge=-100_000, le=100_000)]
@@ -24,6 +32,9 @@ PixelPoint = tuple[Pixels, Pixels]
 PlaceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
 Polygon = Annotated[tuple[MetrePoint, ...], Field(min_length=3, max_length=200)]
 PixelRectangle = tuple[Pixels, Pixels, Pixels, Pixels]
+SignalState = Literal[
+    "red", "red_amber", "amber", "green", "flashing_red", "flashing_amber", "dark", "unknown"
+]
 
 
 class SiteError(ValueError):
@@ -87,10 +98,136 @@ class Roadway(_Record):
 
 
 class SignalHead(_Record):
-    """A signal head as seen in the image: blanked in the plate, drawn from data in a clip."""
+    """A signal head as seen in the image: blanked in the plate, drawn from data in a clip.
+
+    Where its lamps are to be read from video, ``red_px``, ``amber_px`` and ``green_px`` are their centres;
+    without them the region is divided evenly along ``orientation``, red first (on top, or at the left).
+    A pedestrian head has a red (don't walk) and a green or white (walk) lamp; flashing red counts as amber.
+    """
 
     signal_group: PlaceId
     region_px: PixelRectangle
+    aspects: Literal["vehicle", "pedestrian"] = "vehicle"
+    orientation: Literal["vertical", "horizontal"] = "vertical"
+    red_px: PixelPoint | None = None
+    amber_px: PixelPoint | None = None
+    green_px: PixelPoint | None = None
+    radius_px: Annotated[float, Field(ge=1, le=500)] | None = None
+
+    @model_validator(mode="after")
+    def _lamps_lie_in_the_region(self) -> Self:
+        left, top, right, bottom = self.region_px
+        if right - left < 2 or bottom - top < 2:
+            raise ValueError("region_px is left, top, right, bottom, at least 2 pixels wide and high")
+        lamps = {"red_px": self.red_px, "amber_px": self.amber_px, "green_px": self.green_px}
+        if self.aspects == "pedestrian" and self.amber_px is not None:
+            raise ValueError("a pedestrian head has no amber_px")
+        given = [name for name, lamp in lamps.items() if lamp is not None]
+        wanted = 2 if self.aspects == "pedestrian" else 3
+        if given and len(given) < wanted:
+            raise ValueError(f"only {', '.join(given)} given, expected the centre of each lamp or of none")
+        for name, lamp in lamps.items():
+            if lamp is not None and not (left <= lamp[0] <= right and top <= lamp[1] <= bottom):
+                raise ValueError(f"{name} lies outside region_px")
+        return self
+
+
+class ControllerPhase(_Record):
+    """Which output of the controller's high-resolution log drives a signal group: exactly one of four."""
+
+    signal_group: PlaceId
+    phase: Annotated[int, Field(ge=1, le=64)] | None = None
+    pedestrian_phase: Annotated[int, Field(ge=1, le=64)] | None = None
+    overlap: Annotated[int, Field(ge=1, le=64)] | None = None
+    pedestrian_overlap: Annotated[int, Field(ge=1, le=64)] | None = None
+
+    @model_validator(mode="after")
+    def _one_output(self) -> Self:
+        outputs = (self.phase, self.pedestrian_phase, self.overlap, self.pedestrian_overlap)
+        if sum(output is not None for output in outputs) != 1:
+            raise ValueError("expected exactly one of phase, pedestrian_phase, overlap, pedestrian_overlap")
+        return self
+
+
+class Controller(_Record):
+    """The controller whose log is read: its number in a log of several, and how well its clock is kept."""
+
+    device: Annotated[int, Field(ge=0)] | None = None
+    clock_sigma_s: Annotated[float, Field(ge=0, le=60)] = 0.1
+
+
+class PlannedChange(_Record):
+    """From ``at_s`` seconds into the cycle on a group shows ``state``."""
+
+    at_s: Annotated[float, Field(ge=0, le=3600)]
+    state: SignalState
+
+
+class PlannedGroup(_Record):
+    """The changes of one group in a cycle; before the first it shows what the last left."""
+
+    signal_group: PlaceId
+    changes: Annotated[tuple[PlannedChange, ...], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if any(b.at_s <= a.at_s for a, b in itertools.pairwise(self.changes)):
+            raise ValueError(f"changes of {self.signal_group}: at_s must rise from one to the next")
+        return self
+
+
+class SignalPlan(_Record):
+    """A fixed-time plan: cycle 0 starts ``offset_s`` after ``epoch``."""
+
+    epoch: AwareDatetime
+    offset_s: Annotated[float, Field(ge=-3600, le=3600)] = 0.0
+    cycle_s: Annotated[float, Field(ge=1, le=3600)]
+    sigma_s: Annotated[float, Field(ge=0, le=60)] = 1.0
+    groups: Annotated[tuple[PlannedGroup, ...], Field(min_length=1, max_length=64)]
+
+    @field_validator("epoch", mode="before")
+    @classmethod
+    def _rfc_3339(cls, epoch: object) -> object:
+        # TOML's own date-times arrive as text with a blank, for they went through JSON.
+        return epoch.replace(" ", "T") if isinstance(epoch, str) else epoch
+
+    @model_validator(mode="after")
+    def _within_the_cycle(self) -> Self:
+        for group in self.groups:
+            if group.changes[-1].at_s >= self.cycle_s:
+                raise ValueError(f"{group.signal_group} changes at {group.changes[-1].at_s} s, past cycle_s")
+        doubled = _doubled(group.signal_group for group in self.groups)
+        if doubled:
+            raise ValueError(f"the plan names {doubled} twice")
+        return self
+
+
+class SpatGroup(_Record):
+    """Which signal group of a SPaT message is which of ours."""
+
+    signal_group: PlaceId
+    spat_group: Annotated[int, Field(ge=1, le=255)]
+
+
+class Spat(_Record):
+    """The intersection to read in SPaT messages, and how they are sent.
+
+    ``sends``: ``always`` repeats the state ten times a second, ``on_change`` only says what changed.
+    """
+
+    intersection: Annotated[int, Field(ge=0, le=65535)] | None = None
+    sends: Literal["always", "on_change"] = "always"
+    stale_after_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    clock_sigma_s: Annotated[float, Field(ge=0, le=60)] = 0.1
+
+
+class SignalFeed(_Record):
+    """A feed of signal states by MQTT; ``stale_after_s`` where its sender repeats itself."""
+
+    topic: Annotated[str, Field(pattern=r"^[^\x00#+]{1,200}(/[#+])?$")]
+    format: Literal["plain", "spat"] = "plain"
+    stale_after_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    clock_sigma_s: Annotated[float, Field(ge=0, le=60)] = 0.1
 
 
 class PointPair(_Record):
@@ -132,6 +269,12 @@ class Site(_Record):
     crosswalks: tuple[Crosswalk, ...] = ()
     roadways: tuple[Roadway, ...] = ()
     signal_heads: tuple[SignalHead, ...] = ()
+    controller: Controller = Controller()
+    controller_phases: Annotated[tuple[ControllerPhase, ...], Field(max_length=64)] = ()
+    signal_plan: SignalPlan | None = None
+    spat: Spat = Spat()
+    spat_groups: Annotated[tuple[SpatGroup, ...], Field(max_length=64)] = ()
+    signal_feed: SignalFeed | None = None
     ground_plane: GroundPlane | None = None
     thresholds: Thresholds = Thresholds()
 
@@ -148,6 +291,25 @@ class Site(_Record):
             raise ValueError(f"the id {', '.join(doubled)} stands for more than one place")
         return self
 
+    @model_validator(mode="after")
+    def _sources_name_groups_of_the_site(self) -> Self:
+        known = self.signal_groups | {head.signal_group for head in self.signal_heads}
+        planned = self.signal_plan.groups if self.signal_plan else ()
+        tables: dict[str, Iterable[ControllerPhase | SpatGroup | PlannedGroup]] = {
+            "controller_phases": self.controller_phases,
+            "spat_groups": self.spat_groups,
+            "signal_plan.groups": planned,
+        }
+        for table, rows in tables.items():
+            for group in [row.signal_group for row in rows]:
+                if group not in known:
+                    expected = ", ".join(sorted(known)) or "none"
+                    raise ValueError(f"{table}: signal_group {group!r} is not one of {expected}")
+            doubled = _doubled(row.signal_group for row in rows)
+            if doubled:
+                raise ValueError(f"{table}: signal_group {doubled} stands twice")
+        return self
+
     @property
     def id(self) -> str:
         return self.site.id
@@ -161,6 +323,11 @@ class Site(_Record):
         """Every signal group a place of this site is controlled by."""
         places: tuple[StopLine | Crosswalk, ...] = (*self.stop_lines, *self.crosswalks)
         return frozenset(place.signal_group for place in places if place.signal_group is not None)
+
+
+def _doubled(names: Iterable[str]) -> str:
+    every = list(names)
+    return ", ".join(sorted({name for name in every if every.count(name) > 1}))
 
 
 def load_site(path: Path) -> Site:

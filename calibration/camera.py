@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calibration.lens import Lens
 from calibration.plane import Plane
 
 Floats = NDArray[np.float64]
@@ -30,13 +31,15 @@ class Camera:
     """A pinhole camera over the road.
 
     Attributes:
-        projection: (3, 4), metres (x, y, height, 1) to pixels; the third coordinate of the image is positive
-            before the camera.
+        projection: (3, 4), metres (x, y, height, 1) to straight pixels; the third coordinate of the image is
+            positive before the camera.
+        lens: bends the straight pixels to those of the image.
         focal_px: focal length.
         position: (3,) of the camera, metres; the third is its height over the road.
     """
 
     projection: Floats
+    lens: Lens
     focal_px: float
     position: Floats
 
@@ -45,7 +48,7 @@ class Camera:
         mapped = np.asarray(points, np.float64) @ self.projection[:, :3].T + self.projection[:, 3]
         depth = mapped[..., 2:]
         before = depth > 1e-9
-        return np.asarray(np.where(before, mapped[..., :2] / np.where(before, depth, 1.0), np.nan))
+        return self.lens.bent(np.where(before, mapped[..., :2] / np.where(before, depth, 1.0), np.nan))
 
 
 def camera_of(plane: Plane) -> Camera | None:
@@ -74,7 +77,7 @@ def camera_of(plane: Plane) -> Camera | None:
         return None
     third = np.linalg.inv(centre) @ inner @ up
     projection = np.stack([to_image[:, 0], to_image[:, 1], third, to_image[:, 2]], axis=1)
-    return Camera(projection=projection, focal_px=focal_px, position=position)
+    return Camera(projection=projection, lens=plane.lens, focal_px=focal_px, position=position)
 
 
 def _focal_px(centred: Floats) -> float | None:

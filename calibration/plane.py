@@ -1,6 +1,8 @@
 """The ground plane: image pixels to metres on the road and back, with the error of each point.
 
 A homography x_m ~ H x_px is fitted to point pairs, and its covariance is carried to every point it maps.
+Where there are enough pairs to tell, the bend of the lens is fitted with it: a street camera with a wide lens
+is easily half a metre off at the image border without.
 
 Source: Hartley & Zisserman, Multiple View Geometry (2nd ed.), 4.1 and 5.2; Criminisi, Reid & Zisserman,
 "A plane measuring device", Image and Vision Computing 17 (1999).
@@ -15,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
+from calibration.lens import MOST_BENT, Lens
+
 if TYPE_CHECKING:
     from calibration.site import Site
 
@@ -22,6 +26,9 @@ Floats = NDArray[np.float64]
 
 # A click on a road marking is rarely better than this, however well four points fit each other.
 CLICK_SIGMA_PX = 1.0
+# So many pairs, and so many sigma, before the lens is believed to bend.
+_BEND_PAIRS = 10
+_BEND_SIGMAS = 4.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,11 @@ class Plane:
 
     Attributes:
         image_size: width, height in pixels.
-        to_metres: homography (3, 3), pixels to metres, scaled so that a point before the camera has a
-            positive third coordinate.
+        to_metres: homography (3, 3), straight pixels (see ``lens``) to metres, scaled so that a point before
+            the camera has a positive third coordinate.
         covariance: (8, 8) of the first eight numbers of ``to_metres`` divided by the ninth, in the
-            normalised frames ``_image_frame`` and ``_metre_frame``.
+            normalised frames ``_image_frame`` and ``_metre_frame``; (9, 9) with the bend of the lens, where
+            it was fitted.
         fit_error_m: leave-one-out error per fitted point, metres (NaN with four points).
         held_out_error_m: error at the points marked ``held_out``, metres.
     """
@@ -45,15 +53,16 @@ class Plane:
     held_out_error_m: Floats
     image_frame: Floats
     metre_frame: Floats
+    lens: Lens
 
     def ground(self, points_px: ArrayLike) -> Floats:
         """Return ground points (..., 2) in metres for image points (..., 2); NaN beyond the horizon."""
-        return _apply(self.to_metres, points_px)
+        return _apply(self.to_metres, self.lens.straight(points_px))
 
     def image(self, points: ArrayLike) -> Floats:
         """Return image points (..., 2) in pixels for ground points (..., 2); NaN behind the camera."""
         inverse: Floats = np.linalg.inv(self.to_metres).astype(np.float64)
-        return _apply(inverse, points)
+        return self.lens.bent(_apply(inverse, points))
 
     def sigma_m(self, points_px: ArrayLike, sigma_px: ArrayLike = 0.0) -> Floats:
         """Return the 1-sigma position error (...) of ground points, metres; NaN beyond the horizon.
@@ -78,19 +87,15 @@ class Plane:
         return np.asarray(scales.max(axis=-1))
 
     def _jacobian(self, pixel: Floats) -> Floats:
-        numerator, depth = _homogeneous(self.to_metres, pixel)
-        ground = numerator / depth[..., None]
-        return np.asarray(
-            (self.to_metres[:2, :2] - ground[..., :, None] * self.to_metres[2, :2]) / depth[..., None, None]
-        )
+        return _slope(self.to_metres, self.lens.straight(pixel)) @ self.lens.straight_slope(pixel)
 
     def _fit_covariance(self, pixel: Floats) -> Floats:
-        image = _apply(self.image_frame, pixel)
         normal = self.metre_frame @ self.to_metres @ np.linalg.inv(self.image_frame)
-        design = _design(image, normal / normal[2, 2])
+        bends = self.covariance.shape[0] == 9
+        design = _whole_design(self.image_frame, normal / normal[2, 2], self.lens, pixel, bends=bends)
         scale = self.metre_frame[0, 0]
         covariance: Floats = design @ self.covariance @ np.swapaxes(design, -1, -2) / scale**2
-        beyond = np.asarray(np.isnan(_apply(self.to_metres, pixel)).any(axis=-1))
+        beyond = np.asarray(np.isnan(self.ground(pixel)).any(axis=-1))
         return np.where(beyond[..., None, None], np.nan, covariance)
 
 
@@ -111,25 +116,18 @@ def fit(
     held = np.zeros(len(pixel), bool) if held_out is None else np.asarray(held_out, bool)
     if (~held).sum() < 4:
         raise ValueError(f"{int((~held).sum())} point pairs to fit, expected at least 4")
-    homography, image_frame, metre_frame = _homography(pixel[~held], metre[~held])
-    normal = metre_frame @ homography @ np.linalg.inv(image_frame)
-    normal /= normal[2, 2]
-    design = _design(_apply(image_frame, pixel[~held]), normal).reshape(-1, 8)
-    residual = (_apply(homography, pixel[~held]) - metre[~held]) * metre_frame[0, 0]
-    freedom = residual.size - 8
-    click = CLICK_SIGMA_PX * _scale(homography, pixel[~held]) * metre_frame[0, 0]
-    variance = np.repeat(click**2, 2)
-    if freedom > 0:
-        variance = variance * max(1.0, float((residual.ravel() ** 2 / variance).sum() / freedom))
-    covariance = np.linalg.pinv(design.T @ (design / variance[:, None]))
+    lens, covariance, homography, image_frame, metre_frame = _fitted(pixel[~held], metre[~held], image_size)
     return Plane(
         image_size=image_size,
         to_metres=homography,
         covariance=covariance,
-        fit_error_m=_leave_one_out(pixel[~held], metre[~held]),
-        held_out_error_m=np.linalg.norm(_apply(homography, pixel[held]) - metre[held], axis=-1),
+        fit_error_m=_leave_one_out(lens.straight(pixel[~held]), metre[~held]),
+        held_out_error_m=np.linalg.norm(
+            _apply(homography, lens.straight(pixel[held])) - metre[held], axis=-1
+        ),
         image_frame=image_frame,
         metre_frame=metre_frame,
+        lens=lens,
     )
 
 
@@ -148,6 +146,74 @@ def plane_of(site: Site) -> Plane | None:
         image_size=site.ground_plane.image_size,
         held_out=[pair.held_out for pair in pairs],
     )
+
+
+def _fitted(
+    pixel: Floats, metre: Floats, image_size: tuple[int, int]
+) -> tuple[Lens, Floats, Floats, Floats, Floats]:
+    """Return lens, covariance, homography and the two normal frames that fit point pairs best in pixels."""
+    straight = Lens(image_size)
+    homography, image_frame, metre_frame = _homography(pixel, metre)
+    best, covariance = _polished(homography, straight, pixel, metre, image_frame, metre_frame, bends=False)
+    if len(pixel) < _BEND_PAIRS:
+        return straight, covariance, best[0], image_frame, metre_frame
+    bent, bent_covariance = _polished(best[0], straight, pixel, metre, image_frame, metre_frame, bends=True)
+    lens = bent[1]
+    sure = abs(lens.bend) > _BEND_SIGMAS * float(np.sqrt(bent_covariance[8, 8]))
+    if not sure or abs(lens.bend) >= 0.99 * MOST_BENT:
+        return straight, covariance, best[0], image_frame, metre_frame
+    return lens, bent_covariance, bent[0], image_frame, metre_frame
+
+
+def _polished(
+    homography: Floats,
+    lens: Lens,
+    pixel: Floats,
+    metre: Floats,
+    image_frame: Floats,
+    metre_frame: Floats,
+    *,
+    bends: bool,
+) -> tuple[tuple[Floats, Lens], Floats]:
+    """Return homography and lens with the least error in pixels, and their covariance."""
+    normal = metre_frame @ homography @ np.linalg.inv(image_frame)
+    start = np.r_[(normal / normal[2, 2]).ravel()[:8], [lens.bend] * bends]
+    # A click is so many pixels off: what that is in metres grows with the distance.
+    click = CLICK_SIGMA_PX * _scale(homography, pixel)[:, None] * metre_frame[0, 0]
+    target = _apply(metre_frame, metre)
+
+    def parts(numbers: Floats) -> tuple[Floats, Lens]:
+        bend = float(np.clip(numbers[8], -MOST_BENT, MOST_BENT)) if bends else lens.bend
+        return np.r_[numbers[:8], 1.0].reshape(3, 3), Lens(lens.image_size, bend)
+
+    def residuals(numbers: Floats) -> Floats:
+        matrix, bent = parts(numbers)
+        numerator, depth = _homogeneous(matrix, _apply(image_frame, bent.straight(pixel)))
+        return np.asarray(((numerator / depth[:, None] - target) / click).ravel())
+
+    found = least_squares(residuals, start, method="lm").x if 2 * len(pixel) > len(start) else start
+    matrix, bent = parts(found)
+    design = _whole_design(image_frame, matrix, bent, pixel, bends=bends) / click[..., None]
+    design = design.reshape(-1, design.shape[-1])
+    freedom = 2 * len(pixel) - len(found)
+    worse = max(1.0, float((residuals(found) ** 2).sum()) / freedom) if freedom > 0 else 1.0
+    covariance = np.linalg.pinv(design.T @ design) * worse
+    polished = np.linalg.inv(metre_frame) @ matrix @ image_frame
+    _, depth = _homogeneous(polished, bent.straight(pixel))
+    return (polished * (np.sign(depth.mean()) / np.abs(depth).mean()), bent), covariance
+
+
+def _whole_design(image_frame: Floats, normal: Floats, lens: Lens, pixel: Floats, *, bends: bool) -> Floats:
+    """Return the derivatives (..., 2, 8 or 9) of normal ground points for h1..h8 and the bend."""
+    image = _apply(image_frame, lens.straight(pixel))
+    design = _design(image, normal)
+    if not bends:
+        return design
+    step = 1e-4
+    more, less = (Lens(lens.image_size, lens.bend + sign * step).straight(pixel) for sign in (1, -1))
+    to_normal = normal @ image_frame
+    bend = (_apply(to_normal, more) - _apply(to_normal, less)) / (2 * step)
+    return np.concatenate([design, bend[..., None]], axis=-1)
 
 
 def _homography(pixel: Floats, metre: Floats) -> tuple[Floats, Floats, Floats]:
@@ -194,10 +260,16 @@ def _leave_one_out(pixel: Floats, metre: Floats) -> Floats:
 
 def _scale(homography: Floats, pixel: Floats) -> Floats:
     """Return metres per pixel (N,) along the worst direction at image points."""
+    return np.asarray(np.linalg.norm(_slope(homography, pixel), ord=2, axis=(1, 2)))
+
+
+def _slope(homography: Floats, pixel: Floats) -> Floats:
+    """Return d(ground)/d(straight pixel) (..., 2, 2)."""
     numerator, depth = _homogeneous(homography, pixel)
-    ground = numerator / depth[:, None]
-    jacobian = (homography[:2, :2] - ground[:, :, None] * homography[2, :2]) / depth[:, None, None]
-    return np.asarray(np.linalg.norm(jacobian, ord=2, axis=(1, 2)))
+    ground = numerator / depth[..., None]
+    return np.asarray(
+        (homography[:2, :2] - ground[..., :, None] * homography[2, :2]) / depth[..., None, None]
+    )
 
 
 def _design(image: Floats, normal: Floats) -> Floats:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.lens import Lens
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -21,6 +23,14 @@ _SIZE = slice(4, 7)
 # An edge that is further off than this many sigma is taken for hidden or misread, and counts less the further
 # it is off (Huber's weight).
 _DOUBTED_SIGMAS = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How the camera sees: points (x, y, height, 1) in metres to straight pixels (3, 4), and the lens."""
+
+    projection: Floats
+    lens: Lens
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +48,7 @@ class Boxes:
     cut: Bools
 
 
-def picture(state: Floats, heading: Floats, points: Floats, projection: Floats) -> tuple[Floats, Floats]:
+def picture(state: Floats, heading: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
     """Return the boxes (N, 4) in pixels that solids fill, and their derivatives (N, 4, STATE).
 
     The box of a solid that reaches behind the camera is NaN.
@@ -47,7 +57,7 @@ def picture(state: Floats, heading: Floats, points: Floats, projection: Floats) 
         state: (N, STATE).
         heading: (N,) radians.
         points: (N, K, 3) corners as shares of the sizes.
-        projection: (3, 4).
+        view: of the camera.
     """
     cos, sin = np.cos(heading)[:, None], np.sin(heading)[:, None]
     along, across, up = (points[..., axis] for axis in range(3))
@@ -55,18 +65,24 @@ def picture(state: Floats, heading: Floats, points: Floats, projection: Floats) 
     x = state[:, 0, None] + along * length * cos - across * width * sin
     y = state[:, 1, None] + along * length * sin + across * width * cos
     z = up * height
+    projection = view.projection
     mapped = np.stack([x, y, z], axis=-1) @ projection[:, :3].T + projection[:, 3]
     depth = mapped[..., 2]
     before = np.asarray((depth > 1e-9).all(axis=1))
-    pixel = mapped[..., :2] / np.where(depth > 1e-9, depth, 1.0)[..., None]
-    rows = np.arange(len(state))
+    straight = mapped[..., :2] / np.where(depth > 1e-9, depth, 1.0)[..., None]
+    pixel = view.lens.bent(straight)
+    before &= np.asarray(np.isfinite(pixel).all(axis=(1, 2)))
+    pixel = np.nan_to_num(pixel)
+    rows = np.arange(len(state))[:, None]
     corner = np.stack([*pixel.argmin(axis=1).T, *pixel.argmax(axis=1).T], axis=1)  # (N, 4)
     axis = np.array([0, 1, 0, 1])
-    edges = pixel[rows[:, None], corner, axis]
-    space = (projection[axis, :3] - edges[..., None] * projection[2, :3]) / depth[rows[:, None], corner][
-        ..., None
-    ]
-    a, b, c = along[rows[:, None], corner], across[rows[:, None], corner], up[rows[:, None], corner]
+    edges = pixel[rows, corner, axis]
+    # Derivatives of the extreme corner: space -> straight pixel -> image pixel.
+    spot, far = straight[rows, corner], np.where(before[:, None], depth[rows, corner], 1.0)
+    flat = (projection[:2, :3] - spot[..., None] * projection[2, :3]) / far[..., None, None]
+    bend = np.nan_to_num(view.lens.bent_slope(spot))[:, np.arange(4), axis]
+    space = np.einsum("nek,nekj->nej", bend, flat)
+    a, b, c = along[rows, corner], across[rows, corner], up[rows, corner]
     slope = np.zeros((len(state), 4, STATE))
     slope[..., 0], slope[..., 1] = space[..., 0], space[..., 1]
     slope[..., 4] = a * (space[..., 0] * cos + space[..., 1] * sin)
@@ -80,7 +96,7 @@ def fitted(
     covariance: Floats,
     heading: Floats,
     points: Floats,
-    projection: Floats,
+    view: View,
     boxes: Boxes,
     *,
     rounds: int,
@@ -96,7 +112,7 @@ def fitted(
     after = covariance
     sigma = boxes.sigma_px
     for turn in range(rounds):
-        edges, slope = picture(best, heading, points, projection)
+        edges, slope = picture(best, heading, points, view)
         # A cut edge says only that the solid reaches the border: nothing where it is foreseen beyond.
         beyond = boxes.cut & _is_beyond(edges, boxes.edges_px)
         noise = np.where(beyond | ~np.isfinite(edges), np.inf, sigma)
@@ -114,7 +130,7 @@ def fitted(
         best = state + np.einsum("nij,nj->ni", gain, missed)
         best[:, _SIZE] = np.maximum(best[:, _SIZE], 0.1)
         after = covariance - gain @ seen @ covariance
-    edges, _ = picture(best, heading, points, projection)
+    edges, _ = picture(best, heading, points, view)
     lost = np.asarray(~np.isfinite(edges).all(axis=1))
     beyond = boxes.cut & _is_beyond(edges, boxes.edges_px)
     off = np.where(beyond | lost[:, None] | np.isinf(sigma), 0.0, (boxes.edges_px - edges) / sigma)

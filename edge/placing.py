@@ -17,7 +17,7 @@ from calibration.camera import camera_of
 from calibration.geometry import direction
 from calibration.plane import Plane
 from calibration.site import Site
-from edge.boxfit import STATE, Boxes, fitted
+from edge.boxfit import STATE, Boxes, View, fitted
 from edge.scene import MOTOR_VEHICLES, PEDESTRIAN, Kind, RoadUser, Scene, Signals
 from edge.shapes import SHAPES, Shape, padded
 from edge.tracker import Track
@@ -32,7 +32,7 @@ _LASTING_PX, _LASTING_SHARE = 0.6, 0.01
 _ERRS_ALIKE_S = 0.15
 _BORDER_SHARE = 0.006
 _FORGET_S = 5.0
-_HEADINGS = np.deg2rad(np.arange(0.0, 180.0, 15.0))
+_HEADINGS: Floats = np.asarray(np.deg2rad(np.arange(0.0, 180.0, 15.0)))
 # A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it.
 _WAITS_WITHIN_M, _LANE_MARGIN_M = 40.0, 1.5
 
@@ -70,19 +70,10 @@ class Stage:
     """Places confirmed tracks on the road."""
 
     def __init__(self, plane: Plane | None, site: Site, signals: Signals) -> None:
-        self._plane = plane
-        self._site = site
+        self._road = None if plane is None else _Road(plane, site)
+        self._longest_s = 1.0 / site.thresholds.min_frame_rate_hz
         self._signals = signals
-        self._placed: dict[int, _Placed] = {}
         self._last: float | None = None
-        camera = None if plane is None else camera_of(plane)
-        self._solid = camera is not None
-        if camera is not None:
-            self._projection = camera.projection
-        elif plane is not None:
-            # No camera, no heights: solids are flat, and the top of a box says nothing.
-            flat = np.linalg.inv(plane.to_metres)
-            self._projection = np.stack([flat[:, 0], flat[:, 1], np.zeros(3), flat[:, 2]], axis=1)
 
     def place(self, tracks: Sequence[Track], time: float, time_sigma_s: float) -> Scene:
         """Return the scene at a frame: each confirmed track that stands before the horizon.
@@ -91,20 +82,38 @@ class Stage:
             tracks: of this frame, as ``edge.tracker`` gives them.
             time: seconds UTC at capture.
             time_sigma_s: its 1-sigma error.
+
+        Returns:
+            The scene; not trusted where there is no ground plane, and at a frame that came later after the
+            one before than the site's least frame rate allows.
         """
         interval_s = math.inf if self._last is None else time - self._last
         self._last = time
-        slow = math.isfinite(interval_s) and interval_s > 1.0 / self._site.thresholds.min_frame_rate_hz
-        if self._plane is None:
+        if self._road is None:
             return Scene(time, time_sigma_s, (), self._signals, trusted=False)
+        users = self._road.users(tracks, time, interval_s)
+        late = math.isfinite(interval_s) and interval_s > self._longest_s
+        return Scene(time, time_sigma_s, users, self._signals, trusted=not late)
+
+
+class _Road:
+    """What stands on the road, from frame to frame."""
+
+    def __init__(self, plane: Plane, site: Site) -> None:
+        self._plane = plane
+        self._site = site
+        self._view, self._solid = _view(plane)
+        self._placed: dict[int, _Placed] = {}
+
+    def users(self, tracks: Sequence[Track], time: float, interval_s: float) -> tuple[RoadUser, ...]:
+        """Return the confirmed tracks as road users."""
         self._advance(tracks, time)
         self._fit([track for track in tracks if track.detection is not None], time, interval_s)
         shown = [track for track in tracks if track.confirmed and track.number in self._placed]
-        users = self._users(shown)
         self._placed = {
             number: placed for number, placed in self._placed.items() if time - placed.time <= _FORGET_S
         }
-        return Scene(time, time_sigma_s, users, self._signals, trusted=not slow)
+        return self._users(shown)
 
     def _advance(self, tracks: Sequence[Track], time: float) -> None:
         """Move every track that is still alive to the time of this frame, and its error with it."""
@@ -148,7 +157,7 @@ class Stage:
             np.stack([placed.covariance for _, placed in seen]),
             np.array([placed.turned for _, placed in seen]),
             np.stack([_POINTS[placed.kind] for _, placed in seen]),
-            self._projection,
+            self._view,
             self._boxes([track for track, _ in seen], interval_s),
             rounds=2,
         )
@@ -158,7 +167,6 @@ class Stage:
 
     def _start(self, track: Track, time: float) -> None:
         """Place a track for the first time: at the foot of its box, turned as its box fits best."""
-        assert self._plane is not None
         left, _, right, bottom = track.box_px
         foot = self._plane.ground(((left + right) / 2, min(bottom, self._plane.image_size[1] - 1.0)))
         if not np.isfinite(foot).all():
@@ -176,7 +184,7 @@ class Stage:
             np.repeat(covariance[None], count, axis=0),
             headings,
             np.repeat(_POINTS[track.kind][None], count, axis=0),
-            self._projection,
+            self._view,
             boxes,
             rounds=6,
             doubt=False,
@@ -212,11 +220,10 @@ class Stage:
                     0 < to_line < _WAITS_WITHIN_M
                     and sides.min() - _LANE_MARGIN_M < 0 < sides.max() + _LANE_MARGIN_M
                 ):
-                    return np.array([math.radians(line.heading_deg)])
+                    return np.asarray(np.deg2rad([line.heading_deg]))
         return _HEADINGS
 
     def _boxes(self, tracks: Sequence[Track], interval_s: float) -> Boxes:
-        assert self._plane is not None
         edges = np.array([track.box_px for track in tracks], np.float64)
         width, height = self._plane.image_size
         margin = _BORDER_SHARE * width
@@ -250,7 +257,6 @@ class Stage:
     def _users(self, tracks: Sequence[Track]) -> tuple[RoadUser, ...]:
         if not tracks:
             return ()
-        assert self._plane is not None
         placed = [self._placed[track.number] for track in tracks]
         feet = np.stack([each.state[:2] for each in placed])
         pixels = self._plane.image(feet)
@@ -277,6 +283,16 @@ class Stage:
                 )
             )
         return tuple(users)
+
+
+def _view(plane: Plane) -> tuple[View, bool]:
+    """Return the camera's view, and whether it knows heights."""
+    camera = camera_of(plane)
+    if camera is not None:
+        return View(camera.projection, camera.lens), True
+    # No camera, no heights: solids are flat, and the top of a box says nothing.
+    flat = np.linalg.inv(plane.to_metres)
+    return View(np.stack([flat[:, 0], flat[:, 1], np.zeros(3), flat[:, 2]], axis=1), plane.lens), False
 
 
 _POINTS: dict[Kind, Floats] = {kind: padded(shape.points) for kind, shape in SHAPES.items()}

@@ -1,9 +1,8 @@
 """How large road users are, and how they move: what a box in the image is fitted with.
 
 Sources: cars, mean of new cars in the EU (ICCT, European Vehicle Market Statistics Pocketbook: 4.4 m x 1.8 m
-x 1.5 m); buses and trucks, Directive 96/53/EC (width at most 2.55 m, rigid vehicles at most 12 m); pedestrians
-and riders, Design Manual for Bicycle Traffic (CROW 2016) and NCD Risk Factor Collaboration, eLife 5 (2016)
-for heights, with shoes.
+x 1.5 m); buses and trucks, Directive 96/53/EC (width at most 2.55 m, rigid vehicles at most 12 m); riders,
+Design Manual for Bicycle Traffic (CROW 2016); heights, NCD Risk Factor Collaboration, eLife 5 (2016).
 """
 
 from __future__ import annotations

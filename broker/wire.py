@@ -360,3 +360,9 @@ class Plate(Record):
 RULES: tuple[Rule, ...] = get_args(Rule)
 ROAD_USERS: tuple[RoadUser, ...] = get_args(RoadUser)
 STATES: tuple[State, ...] = get_args(State)
+# Every name a message may hold: what else stands in a place where a name belongs is the sender's own words.
+FIELD_NAMES: frozenset[str] = frozenset(
+    {name for record in Record.__subclasses__() for name in record.model_fields}
+    | {name for record in _Finding.__subclasses__() for name in record.model_fields}
+    | set(get_args(MeasureName))
+)

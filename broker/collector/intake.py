@@ -22,7 +22,7 @@ from broker.collector.clips import ClipFolder, checked_clip, checked_plate
 from broker.collector.store import Refusal, Store, keep, refuse
 from broker.mqtt import NotConnected, Session
 from broker.topics import MAX_BYTES, Address
-from broker.wire import Counts, Event, Receipt, Record, Status
+from broker.wire import FIELD_NAMES, Counts, Event, Receipt, Record, Status
 
 logger = logging.getLogger(__name__)
 
@@ -233,12 +233,13 @@ def _reason(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     mistakes = error.errors(include_input=False, include_url=False, include_context=False)
-    lines = [f"{_place(mistake['loc'], mistake['type'])}: {mistake['type']}" for mistake in mistakes[:5]]
+    mistakes.sort(key=lambda mistake: mistake["type"] == "missing")
+    lines = [f"{_place(mistake['loc'])}: {mistake['type']}" for mistake in mistakes[:5]]
     more = f" and {len(mistakes) - 5} more" if len(mistakes) > 5 else ""
     return "; ".join(lines) + more
 
 
-def _place(where: tuple[int | str, ...], kind: str) -> str:
-    # The name of an unknown field, or of an unknown key, is the sender's own words.
-    named = where[:-1] if kind == "extra_forbidden" else where
-    return ".".join(str(part)[:30] for part in named if part != "[key]") or "the record"
+def _place(where: tuple[int | str, ...]) -> str:
+    # The name of an unknown field or key is the sender's own words.
+    named = [str(part) if isinstance(part, int) or part in FIELD_NAMES else "…" for part in where]
+    return ".".join(named) or "the record"

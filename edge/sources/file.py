@@ -77,6 +77,8 @@ class VideoSource:
         image_size: width, height in pixels.
         frame_count: how many frames the file says it holds; None where it does not say.
         duration_s: how long the file says it is; None where it does not say.
+        rate_hz: the nominal frame rate, for estimates alone; None where the file does not say.
+        start_time: seconds UTC of the first frame.
         time_sigma_s: 1-sigma error of every frame's time.
         frames_read: how many frames came out so far.
         process: the decoder's.
@@ -96,17 +98,17 @@ class VideoSource:
         self.frame_count: int | None = opened["frames"]
         self.duration_s: float | None = opened["duration_s"] or opened["file_duration_s"]
         self._duration_is_the_streams = opened["duration_s"] is not None
-        self._rate_hz: float | None = opened["rate_hz"]
+        self.rate_hz: float | None = opened["rate_hz"]
         self._time_base_s: tuple[int, int] = (opened["time_base"][0], opened["time_base"][1])
         self.time_sigma_s = (
             log.sigma_s
             if log is not None
-            else timestamp_sigma_s(time_base_s=self._time_base_s, rate_hz=self._rate_hz)
+            else timestamp_sigma_s(time_base_s=self._time_base_s, rate_hz=self.rate_hz)
         )
         self.frames_read = 0
         self._log, self._start_time = log, start_time
         self._clock: Clock | None = clock_from_log(log.times) if log is not None else None
-        self._first = start_time if log is None else log.times[0]
+        self.start_time = start_time if log is None else log.times[0]
         self._last: float | None = None
         self._last_index = -1
         self._gaps: list[Gap] = []
@@ -118,9 +120,16 @@ class VideoSource:
         return tuple(self._gaps)
 
     @property
-    def provider(self) -> str:
+    def times_from(self) -> str:
         """Where the frames' times come from, in words."""
         return "log of capture times" if self._log is not None else "timestamps of the file"
+
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames there are by the file's count or its duration; None where it tells neither."""
+        if self.frame_count is None and self.duration_s and self.rate_hz:
+            return round(self.duration_s * self.rate_hz)
+        return self.frame_count
 
     def __iter__(self) -> Iterator[Frame]:
         loss: _Loss | None = None
@@ -179,7 +188,7 @@ class VideoSource:
         return NOT_LATER if self._last is not None and time <= self._last else None
 
     def _name(self, loss: _Loss, until: float) -> None:
-        start = self._first if self._last is None else self._last
+        start = self.start_time if self._last is None else self._last
         frames = "1 frame" if loss.count == 1 else f"{loss.count} frames"
         self._gaps.append(Gap(start, max(start, until), f"{frames} left out: {loss.reason}"))
 
@@ -187,7 +196,7 @@ class VideoSource:
         """Name what is missing at the end; ``reason`` is None at the end of the file."""
         with contextlib.suppress(ValueError):
             self.close()
-        last = self._first if self._last is None else self._last
+        last = self.start_time if self._last is None else self._last
         until = self._expected_end()
         reason = reason or self._missing(last, until, 0 if loss is None else loss.count)
         if reason is not None:
@@ -204,7 +213,7 @@ class VideoSource:
             return self._log.times[-1]
         if self.duration_s is None:
             return float("-inf")
-        return self._start_time + self.duration_s - (1 / self._rate_hz if self._rate_hz else 0.0)
+        return self._start_time + self.duration_s - (1 / self.rate_hz if self.rate_hz else 0.0)
 
     def _missing(self, last: float, until: float, lost: int) -> str | None:
         """Return what the end of the recording lacks beyond frames known as lost; None where nothing."""
@@ -216,7 +225,7 @@ class VideoSource:
             few = came < self.frame_count
             return f"the file ends after {came} of its {self.frame_count} frames" if few else None
         # A file's duration may be rounded, or that of its sound: only what is plainly missing is told.
-        slack_s = max(0.25, 5 / self._rate_hz if self._rate_hz else 0.0)
+        slack_s = max(0.25, 5 / self.rate_hz if self.rate_hz else 0.0)
         slack_s = slack_s if self._duration_is_the_streams else slack_s + 1.0
         return f"the file ends {until - last:.1f} s early" if until - last > slack_s else None
 

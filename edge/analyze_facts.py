@@ -1,0 +1,97 @@
+"""What was analysed and how, in the words of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge import __version__
+from edge.scene import Signals
+
+if TYPE_CHECKING:
+    from edge.analyze import Outcome
+    from edge.opening import Inputs
+
+# Below it a time counts from the recording's start.
+_CALENDAR_S = 1e8
+
+
+def facts(inputs: Inputs, outcome: Outcome) -> dict[str, str]:
+    """Return label and text of each fact, in the order a reader asks."""
+    source, detector = inputs.source, inputs.detector
+    seen_s = max(outcome.last - source.start_time, 0.0)
+    rate_hz = (outcome.frames - 1) / seen_s if seen_s else 0.0
+    return {
+        "Recording": f"{source.path.name}, {source.image_size[0]}×{source.image_size[1]}",
+        "Begins": _begin(source.start_time),
+        "Analysed": f"{outcome.frames} frames, {seen_s:.1f} s, {rate_hz:.1f} frames a second",
+        "Frame times": f"{source.times_from}, ± {source.time_sigma_s * 1000:.0f} ms",
+        "Detector": f"{detector.name} ({detector.provider}"
+        + (")" if detector.name == "motion" else f", {_count(inputs.threads, 'thread')})"),
+        "Ground plane": _plane_error(inputs),
+        "Signals": "given" if inputs.signals_given else "none given: no rule about a signal was judged",
+        "Tracks": _count(outcome.paths.count, "confirmed track"),
+        "Software": f"nearmiss {__version__}",
+    }
+
+
+def notes(inputs: Inputs, outcome: Outcome) -> list[str]:
+    """Return what a reader has to know beside the facts, a sentence each."""
+    said = []
+    if outcome.interrupted:
+        said.append(
+            f"Stopped by hand after {_count(outcome.frames, 'frame')}, at "
+            f"{outcome.last - inputs.source.start_time:.1f} s of the recording: the rest was not analysed."
+        )
+    if outcome.untrusted:
+        floor = inputs.site.thresholds.min_frame_rate_hz
+        said.append(
+            f"{_count(outcome.untrusted, 'frame')} came during or within a second of a frame rate under "
+            f"{floor:g} Hz: nothing was judged there."
+        )
+    silent = silent_groups(inputs.signals, inputs.site.signal_groups, inputs.source.start_time, outcome.last)
+    if inputs.signals_given and silent:
+        said.append(
+            f"The signals say nothing about {', '.join(silent)} during the recording "
+            f"({_begin(inputs.source.start_time)} to {_begin(outcome.last)})."
+        )
+    if outcome.paths.of_every > 1:
+        said.append(f"The map shows one of every {outcome.paths.of_every} paths.")
+    return said
+
+
+def silent_groups(signals: Signals, groups: frozenset[str], start: float, end: float) -> Sequence[str]:
+    """Return the signal groups whose state is unknown all through a stretch of time."""
+    return [
+        group
+        for group in sorted(groups)
+        if signals.at(group, end).state == "unknown"
+        and all(change.state == "unknown" for change in signals.changes(group, start, end))
+        and signals.at(group, start).state == "unknown"
+    ]
+
+
+def _begin(time: float) -> str:
+    if time < _CALENDAR_S:
+        return f"{time:.1f} s"
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _plane_error(inputs: Inputs) -> str:
+    """Return how far point pairs lie from where the plane puts them."""
+    plane = inputs.plane
+    for errors, what in (
+        (plane.held_out_error_m, "points held out"),
+        (plane.fit_error_m, "points, each left out in turn"),
+    ):
+        known = errors[np.isfinite(errors)]
+        if len(known):
+            return f"median error {np.median(known):.2f} m, largest {known.max():.2f} m ({len(known)} {what})"
+    return "error unknown: four points fit any plane"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

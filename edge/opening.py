@@ -1,0 +1,203 @@
+"""What an analysis needs, opened and checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast, get_args
+
+from edge.errors import InputError
+from edge.redact import Mode
+from edge.results import folder_problem
+from edge.sources.clock import HIGHEST_RATE_HZ
+
+if TYPE_CHECKING:
+    from calibration.plane import Plane
+    from calibration.site import Site
+    from edge.scene import Signals
+    from edge.sources.file import VideoSource
+    from models.detections import Detector
+
+Thing = TypeVar("Thing")
+
+USUAL_RATE_HZ = 15.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that an analysis needs, checked.
+
+    Attributes:
+        signals_given: whether a file of signal states was given.
+        threads: of the detector.
+    """
+
+    site: Site
+    plane: Plane
+    signals: Signals
+    signals_given: bool
+    source: VideoSource
+    detector: Detector
+    mode: Mode
+    threads: int
+
+
+def opened(
+    video: Path,
+    *,
+    site: Path,
+    signals: Path | None,
+    model: str,
+    provider: str | None,
+    threads: int | None,
+    out: Path,
+    start: str | None,
+    times: Path | None,
+    clips: str,
+) -> Inputs:
+    """Open and check every input.
+
+    Raises:
+        InputError: with the mistakes of all of them.
+    """
+    from calibration.site import load_site
+    from edge.sources.file import open_video
+
+    mistakes = _Mistakes()
+    start_time = mistakes.of(lambda: None if start is None else start_of(start))
+    mistakes.add(folder_problem(out))
+    if clips not in get_args(Mode):
+        mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
+    source = mistakes.of(lambda: open_video(video, start_time=start_time, times=times))
+    first = (start_time or 0.0) if source is None else source.start_time
+    try:
+        found = mistakes.of(lambda: load_site(site))
+        plane = None if found is None else _plane(found, site, video, source, mistakes)
+        history = None if found is None else mistakes.of(lambda: _signals(signals, found, first))
+        threads = threads or default_threads()
+        detector: Detector | None = None
+        if model != "motion" or (plane is not None and source is not None):
+            detector = mistakes.of(
+                lambda: detector_of(model, plane, source, provider=provider, threads=threads)
+            )
+        mistakes.tell()
+    except BaseException:
+        if source is not None:
+            source.close()
+        raise
+    assert source is not None and found is not None and plane is not None
+    assert history is not None and detector is not None
+    return Inputs(
+        site=found,
+        plane=plane,
+        signals=history,
+        signals_given=signals is not None,
+        source=source,
+        detector=detector,
+        mode=cast("Mode", clips),
+        threads=threads,
+    )
+
+
+def default_threads() -> int:
+    """Return how many threads a detector gets: one core is left to everything else on the line."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def detector_of(
+    model: str,
+    plane: Plane | None,
+    source: VideoSource | None,
+    *,
+    provider: str | None,
+    threads: int | None,
+) -> Detector:
+    """Return a detector: ``motion`` for one recording, a model of the store by name, or any by path.
+
+    Raises:
+        InputError, models.card.ModelError: it cannot be used.
+    """
+    if model == "motion":
+        from models.motion import MotionDetector
+
+        if provider is not None:
+            raise InputError(f"--provider {provider}: motion runs no network, leave it away")
+        assert source is not None
+        rate_hz = source.rate_hz if source.rate_hz and source.rate_hz <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
+        return MotionDetector(source.image_size, plane, frame_rate_hz=rate_hz)
+    from models.zoo import load
+
+    return load(model, provider=provider, threads=threads)
+
+
+def start_of(text: str) -> float:
+    """Return the seconds UTC of an RFC 3339 time.
+
+    Raises:
+        InputError: it is none, or lacks its zone.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        lacks = "is no RFC 3339 time" if time is None else "lacks its zone"
+        raise InputError(f"--start: {text!r} {lacks}; expected such as 2026-11-20T08:15:00Z")
+    return time.timestamp()
+
+
+def _plane(
+    site: Site, path: Path, video: Path, source: VideoSource | None, mistakes: _Mistakes
+) -> Plane | None:
+    from calibration.plane import plane_of
+
+    if site.ground_plane is None:
+        mistakes.add(
+            f"{path}: ground_plane: missing, and a recording needs it to turn pixels into metres: "
+            f"`nearmiss calibrate {video} --site {path}` makes one"
+        )
+        return None
+    theirs = site.ground_plane.image_size
+    if source is not None and theirs != source.image_size:
+        ours = source.image_size
+        mistakes.add(
+            f"{path}: ground_plane.image_size: {theirs[0]}×{theirs[1]}, but {video} is {ours[0]}×{ours[1]}: "
+            "a ground plane holds for one camera and one image size"
+        )
+    return mistakes.of(lambda: plane_of(site), where=f"{path}: ground_plane: ")
+
+
+def _signals(path: Path | None, site: Site, start_time: float) -> Signals:
+    from edge.signals.files import load_signals
+    from edge.signals.history import SignalHistory
+
+    return SignalHistory() if path is None else load_signals(path, site=site, start_time=start_time)
+
+
+class _Mistakes:
+    """Gathers what is wrong with several inputs, to tell it at once."""
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+
+    def add(self, problem: str | None) -> None:
+        if problem is not None:
+            self._problems.append(problem)
+
+    def of(self, make: Callable[[], Thing], *, where: str = "") -> Thing | None:
+        """Return what is made; None where it cannot be, whose problems are kept."""
+        try:
+            return make()
+        except ValueError as error:
+            problems = getattr(error, "problems", None)
+            if problems is None and not where:
+                raise  # not a mistake of the user: a defect of ours
+            self._problems += problems or [f"{where}{error}"]
+            return None
+
+    def tell(self) -> None:
+        if self._problems:
+            raise InputError(self._problems)

@@ -20,11 +20,7 @@ COOKIE = "nearmiss"
 HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 # The stylesheet and the modules say nothing about the street, and the page that asks for the token needs one.
 OPEN_PREFIXES = ("/static/", "/player/")
-# A plate's background is a PNG inside its record, so the player shows it from a data: address.
-POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 HEADERS = {
     "content-security-policy": POLICY,
     "referrer-policy": "no-referrer",

@@ -345,7 +345,8 @@ class Plate(Record):
 
     ``background`` is a PNG in base64, of the empty site, at most 12.5 px/m and 6 bits a channel, unknown
     area hatched; None in ``schematic`` mode, where no camera pixel is used at all. ``homography`` maps
-    metres to pixels (row by row, scaled so that its largest number is 1000), for the size of the glyphs.
+    metres to pixels (row by row, scaled so that its largest number is 1000), for the size of the glyphs;
+    ``bend`` is that of the lens after it (calibration/lens.py), 0 where it draws straight lines straight.
     """
 
     v: Literal[1] = 1
@@ -354,6 +355,7 @@ class Plate(Record):
     background: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]*$", max_length=4_000_000)] | None
     zones: Annotated[tuple[Zone, ...], Field(max_length=400)]
     homography: Annotated[tuple[Number, ...], Field(min_length=9, max_length=9)] | None = None
+    bend: Annotated[float, Field(ge=-1, le=1)] = 0.0
     drive_on: Literal["right", "left"] = "right"
 
 

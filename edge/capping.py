@@ -41,7 +41,8 @@ def scale_map(plane: Plane) -> Floats:
     width, height = plane.image_size
     columns, rows = -(-width // _PITCH_PX), -(-height // _PITCH_PX)
     u, v = np.meshgrid((np.arange(columns) + 0.5) * _PITCH_PX, (np.arange(rows) + 1.0) * _PITCH_PX)
-    nearness = plane.to_metres[2, 0] * u + plane.to_metres[2, 1] * v + plane.to_metres[2, 2]
+    straight = plane.lens.straight(np.stack([u, v], axis=-1))
+    nearness = straight @ plane.to_metres[2, :2] + plane.to_metres[2, 2]
     middle = np.array([width / 2, height / 2])
     if _nearness(plane, middle) <= 0.05 * float(nearness.max()):
         middle = np.array([width / 2, float(height)])

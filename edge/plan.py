@@ -32,6 +32,7 @@ def plate_of(
         background=background,
         zones=zones(site, plane),
         homography=None if plane is None else _homography(plane),
+        bend=0.0 if plane is None else round(plane.lens.bend, 6),
         drive_on=site.site.drive_on,
     )
 
@@ -97,19 +98,30 @@ def _seen(plane: Plane | None, points: Sequence[Point], *, closed: bool) -> Outl
     """Return the part of an outline before the camera and near the image, in pixels; None without one."""
     if plane is None:
         return None
-    matrix = np.linalg.inv(plane.to_metres)
+    matrix = np.linalg.inv(plane.to_metres).astype(np.float64)
     before = _before_camera(matrix, plane, points, closed=closed)
     if len(before) < (3 if closed else 2):
         return None
-    pixel = plane.image(np.asarray(before))
-    width, height = plane.image_size
-    window = box(-_AROUND * width, -_AROUND * height, (1 + _AROUND) * width, (1 + _AROUND) * height)
-    shape: BaseGeometry = Polygon(pixel).buffer(0) if closed else LineString(pixel)
-    part = _largest(shape.intersection(window))
-    if part is None or not part.intersects(box(0, 0, width, height)):
+    straight = plane.lens.straight(plane.image(np.asarray(before)))
+    if not np.isfinite(straight).all():
         return None
+    width, height = plane.image_size
+    # A lens of pincushion shape shows nothing from a certain distance of the middle on.
+    around = _AROUND if plane.lens.bend <= 0 else 0.05
+    window = box(-around * width, -around * height, (1 + around) * width, (1 + around) * height)
+    shape: BaseGeometry = Polygon(straight).buffer(0) if closed else LineString(straight)
+    part = _largest(shape.intersection(window))
+    if part is None:
+        return None
+    if plane.lens.bend:
+        # Straight lines of the road are bent in the image: short pieces follow them.
+        part = _largest(part.segmentize(width / 20)) or part
     coordinates = part.exterior.coords[:-1] if isinstance(part, Polygon) else part.coords
-    outline = _rounded([(x, y) for x, y in coordinates], 1)
+    pixels = plane.lens.bent(np.asarray(coordinates))
+    seen = Polygon(pixels).buffer(0) if closed else LineString(pixels)
+    if not np.isfinite(pixels).all() or not seen.intersects(box(0, 0, width, height)):
+        return None
+    outline = _rounded([(x, y) for x, y in pixels.tolist()], 1)
     return outline if 2 <= len(outline) <= 200 else None
 
 

@@ -76,7 +76,7 @@ class PlateBuilder:
         self._covered_at = np.full((rows, columns), -np.inf)
         self._samples: list[_Sample] = []
         self._pending: deque[_Sample] = deque()
-        self._interval_s = 0.5
+        self._interval_s = 1.0
         self._next = -np.inf
 
     def cover(self, boxes_px: NDArray[np.float32], moving: Bools, time: float) -> None:

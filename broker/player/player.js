@@ -765,12 +765,14 @@ function groundOf(plate) {
   const h = plate.homography;
   if (!h) return null;
   const inverse = inverted(h);
+  const lens = lensOf(plate);
   const project = (x, y) => {
     const w = h[6] * x + h[7] * y + h[8];
     // Its sign before the camera is that of the middle of the picture's lower edge.
-    return w * side > 1e-9 ? [(h[0] * x + h[1] * y + h[2]) / w, (h[3] * x + h[4] * y + h[5]) / w] : null;
+    return w * side > 1e-9 ? lens.bent((h[0] * x + h[1] * y + h[2]) / w, (h[3] * x + h[4] * y + h[5]) / w) : null;
   };
-  const raw = (u, v) => {
+  const raw = (bentU, bentV) => {
+    const [u, v] = lens.straight(bentU, bentV);
     const w = inverse[6] * u + inverse[7] * v + inverse[8];
     return [(inverse[0] * u + inverse[1] * v + inverse[2]) / w, (inverse[3] * u + inverse[4] * v + inverse[5]) / w];
   };
@@ -795,6 +797,20 @@ function groundOf(plate) {
     return { across, up: across * Math.sqrt(Math.max(1 - flat * flat, 0.04)) };
   };
   return { project, unproject, scale };
+}
+
+/** The bend of the lens after the ground plane (calibration/lens.py): straight pixels to those of the image. */
+function lensOf({ image_size: [width, height], bend = 0 }) {
+  const [cx, cy] = [width / 2, height / 2];
+  const share = (u, v) => ((u - cx) ** 2 + (v - cy) ** 2) / (cx * cx + cy * cy);
+  const scaled = (u, v, factor) => [cx + (u - cx) * factor, cy + (v - cy) * factor];
+  return {
+    bent(u, v) {
+      const under = 1 - 4 * bend * share(u, v);
+      return under < 0 ? null : scaled(u, v, 2 / (1 + Math.sqrt(under)));
+    },
+    straight: (u, v) => scaled(u, v, 1 / (1 + bend * share(u, v))),
+  };
 }
 
 function inverted([a, b, c, d, e, f, g, h, i]) {

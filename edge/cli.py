@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="Detectors: list, pull, add, evaluate.", no_args_is_help=True)
+models_app = typer.Typer(help="Detectors: list, pull, add, export, evaluate.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
@@ -177,6 +177,20 @@ def models_add(
     from edge.model_commands import add
 
     raise typer.Exit(add(file, card=card))
+
+
+@models_app.command("export")
+def models_export(
+    checkpoint: Annotated[Path, typer.Argument(help="A detection checkpoint of Ultralytics (.pt).")],
+    sha256: Annotated[str, typer.Option(help="The checkpoint's SHA-256, from whoever published it.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    out: Annotated[Path, typer.Option(help="Folder for the ONNX file and its card.")] = Path(),
+    size: Annotated[int, typer.Option(min=32, max=4096, help="Side of the square input, pixels.")] = 640,
+) -> None:
+    """An Ultralytics checkpoint to ONNX, with its card; needs the extra [export] (AGPL-3.0)."""
+    from edge.model_commands import export_model
+
+    raise typer.Exit(export_model(checkpoint, sha256=sha256, name=name, out=out, size_px=size))
 
 
 @models_app.command("evaluate")

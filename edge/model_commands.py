@@ -79,6 +79,15 @@ def add(file: Path, *, card: Path | None) -> int:
     return 0
 
 
+def export_model(checkpoint: Path, *, sha256: str, name: str, out: Path, size_px: int) -> int:
+    """Turn a checkpoint of Ultralytics into an ONNX file with its card."""
+    from models.export import export
+
+    onnx, card = export(checkpoint, sha256=sha256, name=name, out=out, size_px=size_px)
+    typer.echo(f"{onnx} and its card {card}: take them in with `nearmiss models add {onnx} --card {card}`")
+    return 0
+
+
 def evaluate_model(name: str, *, video: Path, truth: Path, as_json: bool) -> int:
     """Print a detector's average precision for persons on a recording with known boxes."""
     known = measure.read_truth(truth)

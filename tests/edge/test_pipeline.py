@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 

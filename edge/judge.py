@@ -1,0 +1,152 @@
+"""`nearmiss judge`: the rules alone, on trajectories from any tracker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import typer
+
+from broker.wire import LocalEvent
+from calibration.site import Site, SiteError, load_site
+from edge.errors import InputError
+from edge.events import local_event
+from edge.rules.engine import Engine
+from edge.rules.finding import Finding
+from edge.rules.samples import Samples
+from edge.scene import Signals
+from edge.signals.files import load_signals
+from edge.signals.history import SignalHistory
+from edge.signals.lines import Problems
+from edge.tracks import TracksFile
+
+NODE = "judge"
+DETECTOR = "tracks-file"
+# Rows are judged this many seconds at a time: large enough to be quick, small enough for bounded memory.
+BEAT_S = 10.0
+
+
+class _Rows(Protocol):
+    def __iter__(self) -> Iterator[Samples]: ...
+
+
+def run(tracks: Path, *, site: Path, signals: Path | None, out: Path, start: str | None) -> int:
+    """Judge a tracks file and write ``events.jsonl``; all or nothing.
+
+    Raises:
+        InputError: every mistake in every file at once.
+    """
+    problems: list[str] = []
+    loaded = _site(site, problems)
+    start_time = _start(start, problems)
+    history: Signals = SignalHistory()
+    if signals is not None and loaded is not None:
+        history = _signals(signals, loaded, start_time, problems)
+    if out.is_dir():
+        problems.append(f"{out}: is a folder, expected a file to write events to")
+    mistakes = Problems(tracks)
+    rows = TracksFile(tracks, mistakes, start_time=start_time)
+    findings: list[Finding] = []
+    if loaded is None or problems:
+        for _ in rows:  # nothing can be judged; its own mistakes are named all the same
+            pass
+    else:
+        findings = judged(rows, loaded, history)
+    try:
+        mistakes.raise_if_any()
+    except InputError as error:
+        problems += error.problems
+    if problems or loaded is None:
+        raise InputError(problems)
+    events = numbered(findings, site=loaded.id)
+    write_events(out, events)
+    occurred = sum(event.outcome == "occurred" for event in events)
+    typer.echo(f"{occurred} events, {len(events) - occurred} undecidable, {rows.rows} rows: {out}")
+    return 0
+
+
+def judged(rows: _Rows, site: Site, signals: Signals) -> list[Finding]:
+    """Return everything the rules find, in order of time."""
+    engine = Engine(site)
+    findings: list[Finding] = []
+    for block in rows:
+        for beat in _beats(block):
+            findings += engine.judge_samples(beat, signals)
+            engine.exposures()  # counts are not asked for here, so they are not kept
+    findings += engine.finish()
+    return sorted(
+        findings, key=lambda each: (round(each.time, 3), each.rule, each.place, each.road_user, each.tracks)
+    )
+
+
+def _beats(block: Samples) -> Iterator[Samples]:
+    beat = np.floor(block.time / BEAT_S)
+    cuts = [0, *(np.flatnonzero(np.diff(beat)) + 1).tolist(), len(block)]
+    for start, stop in itertools.pairwise(cuts):
+        yield block[start:stop]
+
+
+def numbered(findings: Sequence[Finding], *, site: str) -> list[LocalEvent]:
+    """Return findings as events, numbered from 1, each naming the one it follows from."""
+    numbers = {id(finding): n for n, finding in enumerate(findings, start=1)}
+    return [
+        local_event(
+            n,
+            finding,
+            site=site,
+            node=NODE,
+            detector=DETECTOR,
+            clip=None,
+            caused_by=None if finding.caused_by is None else numbers.get(id(finding.caused_by)),
+        )
+        for n, finding in enumerate(findings, start=1)
+    ]
+
+
+def write_events(out: Path, events: Iterable[LocalEvent]) -> None:
+    """Write one event a line; the file appears whole or not at all.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            file.writelines(event.encode() + b"\n" for event in events)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _site(path: Path, problems: list[str]) -> Site | None:
+    try:
+        return load_site(path)
+    except SiteError as error:
+        problems += error.problems
+        return None
+
+
+def _start(text: str | None, problems: list[str]) -> float:
+    from edge.opening import start_of
+
+    try:
+        return 0.0 if text is None else start_of(text)
+    except InputError as error:
+        problems += error.problems
+        return 0.0
+
+
+def _signals(path: Path, site: Site, start_time: float, problems: list[str]) -> Signals:
+    try:
+        return load_signals(path, site=site, start_time=start_time)
+    except InputError as error:
+        problems += error.problems
+        return SignalHistory()

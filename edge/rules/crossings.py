@@ -1,0 +1,215 @@
+"""Pedestrians on the carriageway: where each stepped on, which crosswalk that was, where it left.
+
+A start is real once the pedestrian is a metre from the kerb; who brushes the kerb or steps back has started
+nothing. Its instant is that of stepping onto the carriageway. A refuge island ends one stage and begins the
+next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.site import Crosswalk
+from edge.rules.entries import LEARN_S, doubtful
+from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, noise_split, standing
+from edge.rules.path import DEPTH, HALF_S, SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, Path, X, Y
+from edge.rules.places import Places
+from edge.rules.samples import Floats
+
+# Off the road by this much (or twice the error) a pedestrian is on the kerb or on the refuge island.
+OFF_M = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """One pedestrian's step onto the carriageway, once it is real.
+
+    Attributes:
+        crosswalk: the one it belongs to; None where it is none's.
+    """
+
+    path: Path
+    instant: Instant
+    x: float
+    y: float
+    speed_mps: float
+    speed_sigma_mps: float
+    crosswalk: Crosswalk | None
+    doubtful: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Stay:
+    """From one real start to the kerb at the end of it.
+
+    Attributes:
+        end: where the pedestrian left the road, or was lost on it.
+        outside_m: how far from the nearest crosswalk the way led, metres; NaN in a site without crosswalks.
+        outside_sigma_m: its 1-sigma error.
+        lost: the track ended on the road.
+    """
+
+    start: Start
+    end: tuple[float, float]
+    outside_m: float
+    outside_sigma_m: float
+    lost: bool
+
+
+@dataclass(slots=True)
+class _Walk:
+    gate: Gate
+    pending: Crossing | None = None
+    start: Start | None = None
+    outside_m: float = -math.inf
+    outside_sigma_m: float = 0.0
+    last: tuple[float, float, float, float] = (math.nan, math.nan, math.nan, math.nan)  # time, depth, x, y
+    left: tuple[float, float] | None = None
+
+
+class CrossingWatch:
+    """Watches every pedestrian at the kerbs."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._walks: dict[int, _Walk] = {}
+
+    def forget(self, path: Path) -> None:
+        self._walks.pop(path.serial, None)
+
+    def feed(self, path: Path, fresh: slice) -> Iterator[Start | Stay]:
+        """Take the rows of a path that were just understood; return the starts and stays they complete."""
+        road = self._places.carriageway
+        if road is None:
+            return
+        index = np.flatnonzero(~np.isnan(path.rows[fresh, DEPTH])) + fresh.start
+        walk = self._walks.get(path.serial)
+        if walk is None:
+            if not len(index):
+                return
+            walk = self._walks[path.serial] = _Walk(Gate(real_m=road.real_start_m, back_m=OFF_M))
+        if len(index):
+            yield from self._walked(path, walk, index)
+        if path.ended:
+            yield from self._ended(path, walk)
+
+    def _walked(
+        self, path: Path, walk: _Walk, index: np.ndarray[tuple[int], np.dtype[np.intp]]
+    ) -> Iterator[Start | Stay]:
+        rows = path.rows[index]
+        off, noise = self._smooth(path, rows)
+        sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
+        still = standing(rows[:, SPEED], rows[:, SPEED_SIGMA])
+        columns = (rows[:, TIME], rows[:, DEPTH], still, sigma, off, noise, rows[:, X], rows[:, Y])
+        for time, depth, stands, error, outside, outside_error, px, py in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            was_beyond = walk.gate.side == "beyond"
+            crossing = walk.gate.feed(time, depth, stands, error)
+            if crossing is not None:
+                walk.pending, walk.start = crossing, None
+                walk.outside_m, walk.outside_sigma_m = -math.inf, 0.0
+            if walk.pending is not None and time >= walk.pending.after + HALF_S and walk.start is None:
+                walk.start = self._start(path, walk.pending)
+                yield walk.start
+            if walk.gate.side == "beyond" and walk.pending is not None:
+                if depth > 0 and outside > walk.outside_m:
+                    walk.outside_m, walk.outside_sigma_m = outside, outside_error
+                if depth < 0 and walk.last[1] >= 0:
+                    share = walk.last[1] / (walk.last[1] - depth)
+                    walk.left = (
+                        walk.last[2] + share * (px - walk.last[2]),
+                        walk.last[3] + share * (py - walk.last[3]),
+                    )
+            elif was_beyond and walk.gate.side == "before" and walk.pending is not None:
+                if walk.start is None:
+                    walk.start = self._start(path, walk.pending)
+                    yield walk.start
+                yield self._stay(walk, walk.left or (px, py), lost=False)
+                walk.pending = walk.start = walk.left = None
+            walk.last = (time, depth, px, py)
+
+    def _ended(self, path: Path, walk: _Walk) -> Iterator[Start | Stay]:
+        if walk.pending is None:
+            return
+        if walk.start is None:
+            walk.start = self._start(path, walk.pending)
+            yield walk.start
+        # Off the road by less than the band that makes it certain: it has left all the same.
+        on_road = walk.last[1] >= 0
+        yield self._stay(walk, walk.left if walk.left and not on_road else walk.last[2:], lost=on_road)
+        walk.pending = None
+
+    def _stay(self, walk: _Walk, end: tuple[float, float], *, lost: bool) -> Stay:
+        assert walk.start is not None
+        outside = walk.outside_m if self._places.crosswalks else math.nan
+        return Stay(walk.start, end, outside, walk.outside_sigma_m, lost)
+
+    def _smooth(self, path: Path, rows: Floats) -> tuple[Floats, Floats]:
+        """Return distances off the nearest crosswalk and their error, of positions averaged over ± 0.5 s.
+
+        The largest of many noisy distances is too large; that of averaged ones hardly.
+        """
+        times = path.rows[:, TIME]
+        jitter, common = self._noise(path, rows)
+        half = HALF_S if jitter > 0.03 else 0.0
+        low = np.searchsorted(times, rows[:, TIME] - half - 1e-6)
+        high = np.searchsorted(times, rows[:, TIME] + half + 1e-6, side="right")
+        count = (high - low).astype(np.float64)
+
+        def mean(values: Floats) -> Floats:
+            sums = np.concatenate((np.zeros(1), np.cumsum(values)))
+            return np.asarray((sums[high] - sums[low]) / count)
+
+        x, y = mean(path.rows[:, X]), mean(path.rows[:, Y])
+        off = self._places.off_crosswalks_m(x, y).min(axis=-1)
+        return off, np.hypot(jitter / np.sqrt(count), common)
+
+    def _noise(self, path: Path, rows: Floats) -> tuple[float, float]:
+        sigma = rows[:, SIGMA]
+        known = sigma[np.isfinite(sigma)]
+        if len(known):
+            return float(known.mean()), 0.0
+        first, last = path.span(rows[0, TIME] - LEARN_S, rows[-1, TIME])
+        window = path.rows[first:last]
+        return noise_split(window[:, TIME], window[:, X], window[:, SIGMA])
+
+    def _start(self, path: Path, crossing: Crossing) -> Start:
+        first, last = path.span(crossing.before - LEARN_S, crossing.after + HALF_S + 1e-6)
+        rows = path.rows[first : min(last, path.done)]
+        at = min(int(np.searchsorted(rows[:, TIME], crossing.after)), len(rows) - 1)
+        instant = crossing_instant(
+            crossing, rows[:, TIME], rows[:, DEPTH], rows[:, SIGMA], float(rows[at, TIME_SIGMA])
+        )
+        x, y = (float(np.interp(instant.time, rows[:, TIME], rows[:, axis])) for axis in (X, Y))
+        return Start(
+            path=path,
+            instant=instant,
+            x=x,
+            y=y,
+            speed_mps=float(np.interp(instant.time, rows[:, TIME], rows[:, SPEED])),
+            speed_sigma_mps=float(np.interp(instant.time, rows[:, TIME], rows[:, SPEED_SIGMA])),
+            crosswalk=self._crosswalk(path, crossing, instant, x, y),
+            doubtful=instant.gap or doubtful(self._places, rows, crossing),
+        )
+
+    def _crosswalk(
+        self, path: Path, crossing: Crossing, instant: Instant, x: float, y: float
+    ) -> Crosswalk | None:
+        """Return the crosswalk whose margin the first steps stay in, the nearest of several."""
+        if not self._places.crosswalks:
+            return None
+        first, last = path.span(instant.time, crossing.confirmed + 1e-6)
+        rows = path.rows[first : max(last, first + 1)]
+        rows = rows[rows[:, DEPTH] > 0]
+        px, py = np.append(rows[:, X], x), np.append(rows[:, Y], y)
+        sigma = rows[:, SIGMA][np.isfinite(rows[:, SIGMA])]
+        error = float(sigma.mean()) if len(sigma) else 0.02
+        off = self._places.off_crosswalks_m(px, py).mean(axis=0)
+        nearest = int(off.argmin())
+        margin = self._places.site.thresholds.crosswalk_margin_m
+        return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None

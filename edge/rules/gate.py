@@ -1,0 +1,200 @@
+"""A gate: when something crosses a threshold for good, not merely touches it.
+
+The same machine serves a vehicle's front at a stop line and a pedestrian at a kerb. ``f`` is metres beyond
+the threshold::
+
+    f   ────────────────────────── real_m  : from here on the crossing is a fact
+        ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒           in this band nothing is decided: who turns back has not
+    0   ══════════════════════════ line      crossed, who stands in it crosses when setting off again
+        ──────────────────────────-back_m  : who is this far back may cross again
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.rules.samples import Floats
+
+# Slower than this one stands: a waiting car drifts, a waiting person shifts from foot to foot.
+STANDING_MPS = 0.3
+# The half window in which a noisy crossing instant is fitted.
+WINDOW_S = 0.5
+# What a road user's speed may change within one sampling interval.
+ACCELERATION_MPS2 = 3.0
+# A crossing hidden in a longer gap may be another road user's.
+GAP_S = 1.0
+# Who stood has set off once it is this far from where it stood.
+MOVED_M = 0.1
+# Positions no better known than this gain nothing from a fit over many.
+EXACT_M = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A crossing confirmed: ``before`` and ``after`` are the samples around it; ``set_off`` where it stood
+    in the band first, so that ``after`` is the last instant at which it stood; ``confirmed`` when it became
+    a fact."""
+
+    before: float
+    after: float
+    set_off: bool
+    confirmed: float
+
+
+class Gate:
+    """The state of one track at one threshold."""
+
+    __slots__ = ("after", "back_m", "before", "last", "real_m", "set_off", "side")
+
+    def __init__(self, *, real_m: float, back_m: float) -> None:
+        self.real_m, self.back_m = real_m, back_m
+        self.side: Literal["unknown", "before", "band", "beyond"] = "unknown"
+        self.last = math.nan
+        self.before = self.after = math.nan
+        self.set_off = False
+
+    def feed(self, time: float, f: float, standing: bool, sigma_m: float) -> Crossing | None:
+        """Take one sample; return the crossing it makes a fact."""
+        crossing = None
+        if self.side == "before":
+            if f >= 0:
+                self.side, self.set_off = "band", False
+                self.before, self.after = self.last, time
+        elif self.side == "unknown":
+            # Born within its own error of the line it may have crossed already: not judged.
+            self.side = "before" if f < -2.0 * sigma_m else "beyond"
+        elif self.side == "beyond" and f < -max(self.back_m, 2.0 * sigma_m):
+            self.side = "before"
+        if self.side == "band":
+            if f < 0:
+                self.side = "before"
+            elif f >= self.real_m + 2.0 * sigma_m:
+                crossing = Crossing(self.before, self.after, self.set_off, time)
+                self.side = "beyond"
+            elif standing:
+                self.set_off, self.before, self.after = True, self.last, time
+        self.last = time
+        return crossing
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a crossing was, how sure that is, and how fast it was across the threshold.
+
+    Attributes:
+        set_off: it stood across the threshold and went on from there.
+        gap: True where the samples around it are too far apart to be sure it is one and the same track.
+    """
+
+    time: float
+    sigma_s: float
+    speed_mps: float
+    speed_sigma_mps: float
+    gap: bool
+    set_off: bool = False
+
+
+def crossing_instant(
+    crossing: Crossing, times: Floats, f: Floats, sigma_m: Floats, time_sigma_s: float
+) -> Instant:
+    """Return the instant at which ``f`` passed zero.
+
+    Exact positions are interpolated between the two samples around it; noisy ones are fitted with a parabola
+    over ± 0.5 s. Noise that shows from sample to sample is averaged by the fit; the part of ``sigma_m`` that
+    does not show as jitter is taken as one error common to all samples, which no fit can lessen.
+
+    Args:
+        times, f, sigma_m: samples around the crossing; ``sigma_m`` is NaN where unknown, then the jitter
+            itself tells it.
+    """
+    centre = (crossing.before + crossing.after) / 2
+    gap = crossing.after - crossing.before > GAP_S
+    jitter, common = noise_split(times, f, sigma_m)
+    window = (times >= centre - WINDOW_S - 1e-6) & (times <= centre + WINDOW_S + 1e-6)
+    t, y = times[window] - centre, f[window]
+    if crossing.set_off:
+        # It stood across the line and went on: the instant is when it left the place where it stood.
+        stood = int(np.searchsorted(times, crossing.after))
+        last = int(np.searchsorted(times, crossing.confirmed, side="right"))
+        moved = max(MOVED_M, 2.0 * math.hypot(jitter, common))
+        still = stood + np.flatnonzero(f[stood:last] <= f[stood] + moved)
+        left = int(still[-1]) if len(still) else stood
+        step = float(times[min(left + 1, len(times) - 1)] - times[left])
+        speed = _slope(times, f, crossing.after, crossing.confirmed)
+        return Instant(float(times[left]), math.hypot(time_sigma_s, step, 0.2), speed, math.nan, gap, True)
+    low, high = np.searchsorted(times, [crossing.before, crossing.after])
+    low, high = int(low), min(int(high), len(times) - 1)
+    interval = max(float(times[high] - times[low]), 1e-3)
+    rise = float(f[high] - f[low])
+    share = min(max(-float(f[low]) / rise, 0.0), 1.0) if rise > 0 else 0.5
+    time, speed = float(times[low]) + share * interval, max(rise / interval, 0.05)
+    # A curve between two samples bends away from the chord by at most a·dt²/8.
+    bend = ACCELERATION_MPS2 * interval**2 / 8
+    noise = math.hypot(common, jitter * math.hypot(1 - share, share))
+    speed_sigma = jitter * math.sqrt(2) / interval
+    if jitter > EXACT_M and len(t) >= 6 and t[0] < -0.15 and t[-1] > 0.15:
+        design = np.stack([np.ones_like(t), t, t * t], axis=-1)
+        inverse = np.linalg.inv(design.T @ design)
+        a, b, c = (inverse @ design.T @ y).tolist()
+        root = _root_near(a, b, c, time - centre)
+        if root is not None and abs(root) <= WINDOW_S:
+            gradient = np.array([1.0, root, root * root])
+            slope = np.array([0.0, 1.0, 2 * root])
+            time, speed = centre + root, max(b + 2 * c * root, 0.05)
+            noise = math.hypot(common, jitter * math.sqrt(gradient @ inverse @ gradient))
+            speed_sigma = jitter * math.sqrt(slope @ inverse @ slope)
+            bend = 0.0
+    sigma = math.hypot(time_sigma_s, noise / speed, bend / speed / math.sqrt(3))
+    return Instant(time, sigma, speed, speed_sigma, gap)
+
+
+def standing(speed_mps: Floats, speed_sigma_mps: Floats) -> NDArray[np.bool_]:
+    """Return where something stands, as far as its speed is known."""
+    return np.asarray(speed_mps < np.maximum(STANDING_MPS, 2.0 * speed_sigma_mps))
+
+
+def noise_split(times: Floats, f: Floats, sigma_m: Floats) -> tuple[float, float]:
+    """Return the jitter from sample to sample and the error common to neighbours, 1 sigma, metres.
+
+    The jitter shows as the distance of each sample from the chord of its neighbours; its median is not
+    moved by a single outlier.
+    """
+    known = sigma_m[np.isfinite(sigma_m)]
+    stated = math.sqrt(float(np.mean(known**2))) if len(known) else math.nan
+    shown = math.nan
+    if len(times) >= 8:
+        before, after = np.diff(times)[:-1], np.diff(times)[1:]
+        share = before / (before + after)
+        off = f[1:-1] - (1 - share) * f[:-2] - share * f[2:]
+        spread = 1 + share**2 + (1 - share) ** 2
+        shown = math.sqrt(float(np.median(off**2 / spread)) / 0.455)
+    if math.isnan(stated):
+        return (max(shown, EXACT_M / 2) if not math.isnan(shown) else 0.05), 0.0
+    stated = max(stated, EXACT_M / 2)
+    if math.isnan(shown) or shown**2 > 0.3 * stated**2:
+        return stated, 0.0
+    return shown, math.sqrt(stated**2 - shown**2)
+
+
+def _slope(times: Floats, f: Floats, start: float, end: float) -> float:
+    low, high = int(np.searchsorted(times, start)), int(np.searchsorted(times, end))
+    high = min(high, len(times) - 1)
+    span = float(times[high] - times[low])
+    return max(float(f[high] - f[low]) / span, 0.05) if span > 0 else 0.05
+
+
+def _root_near(a: float, b: float, c: float, guess: float) -> float | None:
+    """Return the root of a + b·t + c·t² at which it rises; the guess decides where it is a line."""
+    if abs(c) < 1e-9:
+        return -a / b if b > 1e-9 else None
+    inside = b * b - 4 * a * c
+    if inside < 0:
+        return None
+    # Of the two roots the rising one: its slope b + 2·c·t is +√inside.
+    root = (-b + math.sqrt(inside)) / (2 * c)
+    return root if abs(root - guess) < WINDOW_S else None

@@ -1,0 +1,219 @@
+"""Meetings: which two road users came so near each other that measuring them is worth it.
+
+Two cheap looks over all tracks at once find candidates, far too many rather than one too few: ways that run
+through the same square of the road a few seconds apart at an angle, and two that move against each other. A
+meeting is measured once nothing more has happened between the two for some seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.measures import Footprints, time_to_collision_s
+from edge.rules.samples import Floats
+from edge.rules.ticks import (
+    TCX,
+    TCY,
+    TICK_S,
+    TLENGTH,
+    TVX,
+    TVY,
+    TWIDTH,
+    TX,
+    TY,
+    TickBoard,
+    TickTrack,
+)
+
+CELL_M = 3.0
+LOOK_EVERY = 3
+# A meeting is over when neither look finds the two together for this long; then it is measured.
+QUIET_TICKS = 50
+AROUND_TICKS = 50
+LONGEST_TICKS = 300
+NEAR_TTC_S = 2.2
+CROSSING_COSINE = math.cos(math.radians(25))
+STANDING_MPS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Meeting:
+    """Two tracks around the time they met."""
+
+    first: TickTrack
+    second: TickTrack
+
+
+@dataclass(slots=True)
+class _Open:
+    first: int
+    last: int
+
+
+class MeetingWatch:
+    """Finds meetings among all tracks."""
+
+    def __init__(self, *, gap_s: float) -> None:
+        self._gap_ticks = math.ceil(gap_s / TICK_S)
+        self._cells: dict[tuple[int, int], dict[int, tuple[int, int, float, float]]] = {}
+        self._open: dict[tuple[int, int], _Open] = {}
+        self._looked = -(2**62)
+        self._swept = -(2**62)
+
+    def feed(self, parts: list[TickTrack], board: TickBoard, until: int) -> Iterator[Meeting]:
+        """Take the newest ticks of all tracks; return the meetings that are over by the tick ``until``."""
+        flags = [*self._crossing(parts), *self._closing(board, until)]
+        for tick, one, other in sorted(flags):
+            yield from self._flag(tick, (one, other), board)
+        for pair in [pair for pair, open_ in self._open.items() if open_.last + QUIET_TICKS <= until]:
+            yield from self._close(pair, board)
+        self._sweep(until)
+
+    def finish(self, board: TickBoard) -> Iterator[Meeting]:
+        for pair in sorted(self._open):
+            yield from self._close(pair, board)
+
+    def forget_pairs_of(self, key: int, board: TickBoard) -> Iterator[Meeting]:
+        """Return what is open with a track that is about to be forgotten."""
+        for pair in sorted(pair for pair in self._open if key in pair):
+            yield from self._close(pair, board)
+
+    def involves(self, key: int) -> bool:
+        return any(key in pair for pair in self._open)
+
+    def _flag(self, tick: int, pair: tuple[int, int], board: TickBoard) -> Iterator[Meeting]:
+        open_ = self._open.get(pair)
+        if open_ is not None and (tick - open_.last > QUIET_TICKS or tick - open_.first > LONGEST_TICKS):
+            yield from self._close(pair, board)
+            open_ = None
+        if open_ is None:
+            self._open[pair] = _Open(tick, tick)
+        else:
+            open_.first, open_.last = min(open_.first, tick), max(open_.last, tick)
+
+    def _close(self, pair: tuple[int, int], board: TickBoard) -> Iterator[Meeting]:
+        open_ = self._open.pop(pair)
+        tracks = [board.tracks.get(key) for key in pair]
+        parts = [
+            track.between(open_.first - AROUND_TICKS, open_.last + AROUND_TICKS)
+            for track in tracks
+            if track is not None
+        ]
+        if len(parts) == 2 and all(len(part.rows) for part in parts):
+            yield Meeting(*sorted(parts, key=lambda part: (part.start, part.path.number)))
+
+    def _crossing(self, parts: list[TickTrack]) -> Iterator[tuple[int, int, int]]:
+        """Yield pairs whose ways run through one cell at an angle within the gap."""
+        # Latest first is wrong and first first is not enough: cells are walked in order of time, so that
+        # the outcome does not depend on how many ticks come at once.
+        visits: list[tuple[int, int, TickTrack, tuple[int, int, int, int]]] = []
+        for part in parts:
+            lows, highs = _cell_ranges(part)
+            moved = np.ones(len(lows), dtype=bool)
+            moved[1:] = (lows[1:] != lows[:-1]).any(axis=1) | (highs[1:] != highs[:-1]).any(axis=1)
+            # Of a stretch in the same cells the first tick and the last say it all.
+            moved[:-1] |= moved[1:]
+            moved[-1] = True
+            for index in np.flatnonzero(moved).tolist():
+                visits.append(
+                    (
+                        part.start + index,
+                        part.path.number,
+                        part,
+                        (*lows[index].tolist(), *highs[index].tolist()),
+                    )
+                )
+        visits.sort(key=lambda visit: visit[:2])
+        for tick, _, part, (x0, y0, x1, y1) in visits:
+            row = part.rows[tick - part.start]
+            cx, cy = float(row[TCX]), float(row[TCY])
+            own = part.path.serial
+            for cell in ((x, y) for x in range(x0, x1 + 1) for y in range(y0, y1 + 1)):
+                here = self._cells.setdefault(cell, {})
+                for key, (_, last, ox, oy) in here.items():
+                    if key != own and tick - last <= self._gap_ticks and cx * ox + cy * oy < CROSSING_COSINE:
+                        yield (tick, *sorted((own, key)))  # type: ignore[misc]  # two keys
+                entered = here[own][0] if own in here else tick
+                here[own] = (entered, tick, cx, cy)
+
+    def _sweep(self, until: int) -> None:
+        if until - self._swept < 10 * QUIET_TICKS:
+            return
+        self._swept = until
+        for cell in list(self._cells):
+            here = self._cells[cell]
+            for key in [key for key, visit in here.items() if until - visit[1] > self._gap_ticks + 100]:
+                del here[key]
+            if not here:
+                del self._cells[cell]
+
+    def _closing(self, board: TickBoard, until: int) -> Iterator[tuple[int, int, int]]:
+        """Yield pairs that would touch within a little more than the longest TTC worth measuring."""
+        tracks = [track for track in board.tracks.values() if len(track.rows) and track.end > self._looked]
+        if not tracks:
+            self._looked = max(self._looked, until)
+            return
+        first = max(self._looked + 1, min(track.start for track in tracks))
+        ticks = np.arange(-(-first // LOOK_EVERY) * LOOK_EVERY, until + 1, LOOK_EVERY)
+        self._looked = until
+        if not len(ticks) or len(tracks) < 2:
+            return
+        starts = np.array([track.start for track in tracks])
+        ends = np.array([track.end for track in tracks])
+        keys = [track.path.serial for track in tracks]
+        walking = np.array([track.pedestrian for track in tracks])
+        for tick in ticks.tolist():
+            here = np.flatnonzero((starts <= tick) & (ends > tick))
+            if len(here) < 2:
+                continue
+            rows = np.stack([tracks[index].rows[tick - tracks[index].start] for index in here.tolist()])
+            for one, other in _near_pairs(rows, walking[here]):
+                pair = sorted((keys[here[one]], keys[here[other]]))
+                yield tick, pair[0], pair[1]
+
+
+def _cell_ranges(part: TickTrack) -> tuple[np.ndarray, np.ndarray]:
+    rows = part.rows
+    reach_x = (np.abs(rows[:, TCX]) * rows[:, TLENGTH] + np.abs(rows[:, TCY]) * rows[:, TWIDTH]) / 2
+    reach_y = (np.abs(rows[:, TCY]) * rows[:, TLENGTH] + np.abs(rows[:, TCX]) * rows[:, TWIDTH]) / 2
+    low = np.stack([rows[:, TX] - reach_x, rows[:, TY] - reach_y], axis=-1)
+    high = np.stack([rows[:, TX] + reach_x, rows[:, TY] + reach_y], axis=-1)
+    return np.floor(low / CELL_M).astype(np.int64), np.floor(high / CELL_M).astype(np.int64)
+
+
+def _near_pairs(rows: Floats, walking: np.ndarray) -> list[tuple[int, int]]:
+    speed = np.hypot(rows[:, TVX], rows[:, TVY])
+    moving = np.flatnonzero((speed > STANDING_MPS) & ~walking)
+    if not len(moving):
+        return []
+    reach = np.hypot(rows[:, TLENGTH], rows[:, TWIDTH]) / 2
+    dx = rows[moving, TX][:, None] - rows[None, :, TX]
+    dy = rows[moving, TY][:, None] - rows[None, :, TY]
+    vx = rows[moving, TVX][:, None] - rows[None, :, TVX]
+    vy = rows[moving, TVY][:, None] - rows[None, :, TVY]
+    away = np.hypot(dx, dy) - reach[moving][:, None] - reach[None, :]
+    close = (away <= np.hypot(vx, vy) * NEAR_TTC_S + 0.5) & (dx * vx + dy * vy < 0)
+    close[np.arange(len(moving)), moving] = False
+    one, other = np.nonzero(close)
+    one = moving[one]
+    if not len(one):
+        return []
+    shapes = [
+        Footprints(
+            side[:, TX], side[:, TY], side[:, TCX], side[:, TCY], side[:, TLENGTH] / 2 + 0.3,
+            side[:, TWIDTH] / 2 + 0.3,
+        )
+        for side in (rows[one], rows[other])
+    ]  # fmt: skip
+    soon = time_to_collision_s(
+        shapes[0], shapes[1], rows[other, TVX] - rows[one, TVX], rows[other, TVY] - rows[one, TVY]
+    )
+    return [
+        (a, b)
+        for a, b, ttc in zip(one.tolist(), other.tolist(), soon.tolist(), strict=True)
+        if ttc <= NEAR_TTC_S
+    ]

@@ -1,0 +1,272 @@
+"""Near miss: two road users at the same place within 1.5 s (PET), or 1.5 s before it (TTC).
+
+PET is judged where ways cross, TTC where two move against each other. Followers in a lane have no PET: the
+gap between them is a headway. Two pedestrians have no traffic conflict; neither have a standing vehicle and
+a pedestrian, nor a vehicle and a pedestrian who is not on the road. Recorded is what is flagged for review:
+PET ≤ ``pet_flag_s`` or TTC ≤ ``ttc_flag_s``, one event per pair and encounter.
+
+===========  ==================================================  =======================
+flagged by   time                                                road users
+===========  ==================================================  =======================
+PET          the second enters the conflict area                 first and second inside
+TTC alone    TTC is least                                        the faster, the slower
+===========  ==================================================  =======================
+
+The place is the crosswalk in which the second road user's (or the midway) point lies, else ``junction``.
+
+Source: Allen, Shin & Cooper (1978); Gettman et al., FHWA-HRT-08-051 (2008): thresholds and TTC along the way
+really taken, so that a turning car is not projected into the oncoming lane.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
+from edge.rules.finding import Finding, Measure, Outcome
+from edge.rules.meetings import Meeting
+from edge.rules.places import Places
+from edge.rules.samples import KINDS, Floats
+from edge.rules.ticks import (
+    TCX,
+    TCY,
+    TDEPTH,
+    TICK_S,
+    TKIND,
+    TSIGMA,
+    TSPEED_SIGMA,
+    TVX,
+    TVY,
+    TX,
+    TY,
+    TickTrack,
+)
+from edge.rules.verdict import DOUBT_SIGMAS
+
+# Ways that meet at less than this are one behind the other.
+CROSSING_DEG = 30.0
+MOVING_MPS = 1.0
+# A vehicle that turns by this much within the next seconds is followed along its way.
+TURNING_DEG = 20.0
+TURN_AHEAD_S = 3.0
+LONGEST_TTC_S = 10.0
+# Once is noise: a conflict lasts at least this many ticks.
+LEAST_TICKS = 2
+# A quarter metre off the kerb is where a person waits to cross.
+ON_ROAD_M = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    value: float
+    sigma: float
+    time: float
+    x: float
+    y: float
+    first: TickTrack
+    second: TickTrack
+
+
+def near_miss(meeting: Meeting, places: Places) -> Finding | None:
+    """Return the finding of one meeting of two road users, or None where they kept their distance."""
+    if meeting.first.pedestrian and meeting.second.pedestrian:
+        return None
+    limits = places.site.thresholds
+    pet = _pet(meeting, limits.pet_record_s)
+    ttc = _ttc(meeting, places)
+    by_pet = _verdict(pet, limits.pet_flag_s)
+    by_ttc = _verdict(ttc, limits.ttc_flag_s)
+    if by_pet is None and by_ttc is None:
+        return None
+    verdict: Outcome = "occurred" if "occurred" in (by_pet, by_ttc) else "undecidable"
+    chosen = pet if by_pet == verdict else ttc
+    assert chosen is not None
+    tick = round(chosen.time / TICK_S)
+    measures = {}
+    if pet is not None:
+        measures["pet_s"] = Measure(pet.value, pet.sigma)
+    if ttc is not None:
+        measures["ttc_s"] = Measure(ttc.value, ttc.sigma)
+        closing = _relative_speed(ttc)
+        measures["drac_mps2"] = Measure(
+            float(deceleration_to_avoid_mps2(np.array(closing), np.array(max(ttc.value, 0.05)))), math.nan
+        )
+    speeds = [_at(track, tick, TVX, TVY) for track in (chosen.first, chosen.second)]
+    fastest = max(speeds, key=lambda pair: math.hypot(*pair[:2]))
+    measures["conflict_speed_mps"] = Measure(math.hypot(*fastest[:2]), fastest[2])
+    kinds = [KINDS[int(_row(track, tick)[TKIND])] for track in (chosen.first, chosen.second)]
+    return Finding(
+        rule="near_miss",
+        outcome=verdict,
+        time=chosen.time,
+        time_sigma_s=_time_sigma(chosen, tick),
+        place=places.place_at(chosen.x, chosen.y),
+        road_user=kinds[0],
+        road_user2=kinds[1],
+        signal=None,
+        measures=measures,
+        x=chosen.x,
+        y=chosen.y,
+        tracks=(chosen.first.path.number, chosen.second.path.number),
+    )
+
+
+def _verdict(reading: _Reading | None, flag_s: float) -> Outcome | None:
+    if reading is None:
+        return None
+    error = DOUBT_SIGMAS * reading.sigma
+    if reading.value <= flag_s - error:
+        return "occurred"
+    return "undecidable" if reading.value <= flag_s + min(error, flag_s) else None
+
+
+def _row(track: TickTrack, tick: int) -> Floats:
+    return np.asarray(track.rows[min(max(tick - track.start, 0), len(track.rows) - 1)])
+
+
+def _at(track: TickTrack, tick: int, x: int, y: int) -> tuple[float, float, float]:
+    row = _row(track, tick)
+    return float(row[x]), float(row[y]), float(row[TSPEED_SIGMA])
+
+
+def _relative_speed(reading: _Reading) -> float:
+    tick = round(reading.time / TICK_S)
+    one, other = _row(reading.first, tick), _row(reading.second, tick)
+    return math.hypot(one[TVX] - other[TVX], one[TVY] - other[TVY])
+
+
+def _position_sigma(row: Floats) -> float:
+    sigma = float(row[TSIGMA])
+    return max(sigma, 0.02) if math.isfinite(sigma) else 0.05
+
+
+def _time_sigma(reading: _Reading, tick: int) -> float:
+    row = _row(reading.second, tick)
+    speed = max(math.hypot(row[TVX], row[TVY]), 0.3)
+    return math.hypot(_position_sigma(row) / speed, TICK_S / 4)
+
+
+def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
+    one, other = meeting.first, meeting.second
+    found = passages(one.times(), one.footprints(), other.times(), other.footprints())
+    if found is None:
+        return None
+    first, second, passed, entered = one, other, found[0], found[1]
+    if entered.enter < passed.enter:
+        first, second, passed, entered = other, one, found[1], found[0]
+    pet_s = entered.enter - passed.leave
+    if not 0 <= pet_s <= record_s:
+        return None
+    leaves, enters = round(passed.leave / TICK_S), round(entered.enter / TICK_S)
+    row, row2 = _row(first, leaves), _row(second, enters)
+    if row[TCX] * row2[TCX] + row[TCY] * row2[TCY] > math.cos(math.radians(CROSSING_DEG)):
+        return None
+    if math.hypot(row2[TVX], row2[TVY]) < 0.1:
+        # It only stands at the edge of what the other swept.
+        return None
+    parts = [_position_sigma(each) / max(math.hypot(each[TVX], each[TVY]), 0.3) for each in (row, row2)]
+    return _Reading(
+        pet_s, math.hypot(*parts, 0.01), entered.enter, float(row2[TX]), float(row2[TY]), first, second
+    )
+
+
+def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
+    start = max(meeting.first.start, meeting.second.start)
+    last = min(meeting.first.end, meeting.second.end) - 1
+    if last - start + 1 < LEAST_TICKS:
+        return None
+    one, other = meeting.first.between(start, last), meeting.second.between(start, last)
+    a, b = one.footprints(), other.footprints()
+    series = time_to_collision_s(
+        a, b, other.rows[:, TVX] - one.rows[:, TVX], other.rows[:, TVY] - one.rows[:, TVY]
+    )
+    turning = _turning(meeting.first, start, last) | _turning(meeting.second, start, last)
+    if turning.any():
+        series = np.where(turning, _along_ways(meeting, start, last), series)
+    eligible = separation_m(a, b) > 0
+    vehicles = [track for track in (one, other) if not track.pedestrian]
+    moving = np.zeros(len(series), dtype=bool)
+    for track in vehicles:
+        moving |= track.speeds() >= MOVING_MPS
+    eligible &= moving
+    road = places.carriageway
+    for track in (one, other):
+        if track.pedestrian and road is not None and road.has_roadways:
+            eligible &= track.rows[:, TDEPTH] > ON_ROAD_M
+    series = np.where(eligible, series, np.inf)
+    # The second least of neighbours: a single tick is no series.
+    lasting = np.minimum(np.maximum(series[:-1], series[1:]), LONGEST_TTC_S + 1)
+    at = int(lasting.argmin())
+    ttc_s = float(lasting[at])
+    if ttc_s > LONGEST_TTC_S:
+        return None
+    at += int(series[at + 1] < series[at])
+    value = float(min(series[at], ttc_s))
+    row, row2 = one.rows[at], other.rows[at]
+    closing = max(math.hypot(row[TVX] - row2[TVX], row[TVY] - row2[TVY]), 0.3)
+    position = math.hypot(_position_sigma(row), _position_sigma(row2))
+    speed = math.hypot(float(row[TSPEED_SIGMA]), float(row2[TSPEED_SIGMA]))
+    sigma = math.hypot(position / closing, value * speed / closing)
+    first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
+    return _Reading(
+        value,
+        sigma,
+        (start + at) * TICK_S,
+        float(row[TX] + row2[TX]) / 2,
+        float(row[TY] + row2[TY]) / 2,
+        first,
+        second,
+    )
+
+
+def _turning(track: TickTrack, start: int, last: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return at which ticks a track turns within the seconds before and after it."""
+    rows = track.rows
+    ahead = round(TURN_AHEAD_S / TICK_S)
+    index = np.arange(start, last + 1) - track.start
+    later, earlier = np.minimum(index + ahead, len(rows) - 1), np.maximum(index - ahead // 3, 0)
+    facing = rows[earlier, TCX] * rows[later, TCX] + rows[earlier, TCY] * rows[later, TCY]
+    return np.asarray((facing < math.cos(math.radians(TURNING_DEG))) & (not track.pedestrian))
+
+
+def _along_ways(meeting: Meeting, start: int, last: int) -> Floats:
+    """Return TTC with each following its own way at its present speed, ``inf`` beyond the horizon."""
+    horizon = np.arange(0.0, 3.0 + 1e-9, TICK_S)
+    one, other = (_projected(track, start, last, horizon) for track in (meeting.first, meeting.second))
+    apart = separation_m(one, other)
+    touching = apart <= 0
+    at = touching.argmax(axis=1)
+    row = np.arange(len(apart))
+    previous = np.maximum(at - 1, 0)
+    now, before = apart[row, at], apart[row, previous]
+    share = np.where(at > 0, before / np.maximum(before - now, 1e-9), 0.0)
+    ttc = horizon[previous] + share * TICK_S
+    return np.asarray(np.where(touching.any(axis=1), ttc, np.inf))
+
+
+def _projected(track: TickTrack, start: int, last: int, horizon: Floats) -> Footprints:
+    """Return where a track would be (ticks, horizon) on its own way, straight on beyond its end."""
+    rows = track.rows
+    steps = np.hypot(np.diff(rows[:, TX]), np.diff(rows[:, TY]))
+    way = np.concatenate((np.zeros(1), np.cumsum(steps)))
+    index = np.arange(start, last + 1) - track.start
+    reach = way[index][:, None] + track.speeds()[index][:, None] * horizon
+    # Standing still makes no way: the last of equal distances is where it goes on from.
+    keep = np.append(np.diff(way) > 1e-6, True)
+    own, pose = way[keep], rows[keep]
+    columns = [np.interp(reach, own, pose[:, column]) for column in (TX, TY, TCX, TCY)]
+    norm = np.maximum(np.hypot(columns[2], columns[3]), 1e-9)
+    over = np.maximum(reach - own[-1], 0.0)
+    half = rows[index][:, 4:6] / 2
+    shape = reach.shape
+    return Footprints(
+        columns[0] + over * pose[-1, TCX],
+        columns[1] + over * pose[-1, TCY],
+        columns[2] / norm,
+        columns[3] / norm,
+        np.broadcast_to(half[:, :1], shape),
+        np.broadcast_to(half[:, 1:], shape),
+    )

@@ -1,0 +1,118 @@
+"""Right turn on red: legal only after a complete stop, where not prohibited; its own rule.
+
+The turn into the near-side road (right where one drives on the right, left where on the left) is known only
+after the entry, so an entry on red is held until the vehicle has turned, gone straight on, or is lost. Three
+legal profiles stand at each stop line:
+
+=============  ==================================  =========================================
+right_on_red   turn with a complete stop before    turn without one
+=============  ==================================  =========================================
+allowed        nothing                             nothing
+after_stop     nothing                             ``right_on_red_without_stop``
+prohibited     ``red_light_entry``                 ``red_light_entry``
+=============  ==================================  =========================================
+
+Source: Uniform Vehicle Code 11-202(c)3; FHWA MUTCD (11th ed.) 2B.61.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from edge.rules.entries import Entry, front
+from edge.rules.finding import Finding, Measure
+from edge.rules.path import CX, CY, SPEED, SPEED_SIGMA, TIME, X, Y
+from edge.rules.red_light_entry import red_finding, red_verdict
+from edge.scene import Signals
+
+# From here on a change of heading against the line's is a turn; a through lane bends less.
+TURNED_DEG = 40.0
+# Who is this far past the line without having turned goes straight on.
+STRAIGHT_M = 30.0
+# A track that ends earlier: straight if it is at least this far and heads no farther off than this.
+ENDED_M = 12.0
+ENDED_DEG = 15.0
+# A stop counts within this distance before the line: the first place in the queue, not the second.
+STOP_ZONE_M = 5.0
+STOPPED_MPS = 0.5
+
+
+def held(entry: Entry) -> bool:
+    """Return whether an entry on red at this line is judged only once its turn is known."""
+    return entry.frame.line.right_on_red != "prohibited"
+
+
+def judge_held(entry: Entry, signals: Signals, *, drive_on: str) -> tuple[bool, Finding | None]:
+    """Return whether the entry's turn is known by now, and the finding it then makes."""
+    verdict = red_verdict(entry, signals)
+    if verdict is None:
+        return True, None
+    turn = _turn(entry, near_side=1.0 if drive_on == "left" else -1.0)
+    if turn is None and not entry.path.ended:
+        return False, None
+    if turn == "near_side":
+        return True, _turn_finding(entry, signals)
+    if turn is None:
+        # Lost before it showed where it goes: a violation or a legal turn.
+        verdict = "undecidable"
+    return True, red_finding("red_light_entry", entry, signals, verdict)
+
+
+def _turn(entry: Entry, *, near_side: float) -> str | None:
+    path = entry.path
+    first, _ = path.span(entry.instant.time, math.inf)
+    rows = path.rows[first : path.done]
+    if not len(rows):
+        return None
+    ahead = entry.frame.ahead
+    along = rows[:, CX] * ahead[0] + rows[:, CY] * ahead[1]
+    left = ahead[0] * rows[:, CY] - ahead[1] * rows[:, CX]
+    angle = np.rad2deg(np.arctan2(left, along)) * near_side
+    away = np.hypot(rows[:, X] - entry.x, rows[:, Y] - entry.y)
+    turned = np.flatnonzero(np.abs(angle) >= TURNED_DEG)
+    straight = np.flatnonzero(away >= STRAIGHT_M)
+    if len(turned) and (not len(straight) or turned[0] <= straight[0]):
+        return "near_side" if angle[turned[0]] > 0 else "far_side"
+    if len(straight):
+        return "straight"
+    if path.ended and away[-1] >= ENDED_M and abs(angle[-1]) <= ENDED_DEG:
+        return "straight"
+    return None
+
+
+def _turn_finding(entry: Entry, signals: Signals) -> Finding | None:
+    verdict = red_verdict(entry, signals)
+    if verdict is None or entry.frame.line.right_on_red != "after_stop":
+        return None
+    slowest = slowest_before(entry)
+    if slowest is None:
+        verdict = "undecidable"
+    else:
+        if slowest.value <= STOPPED_MPS:
+            return None
+        if slowest.value - 2 * slowest.sigma <= STOPPED_MPS:
+            verdict = "undecidable"
+    finding = red_finding("right_on_red_without_stop", entry, signals, verdict)
+    if slowest is None:
+        return finding
+    return replace(finding, measures={**finding.measures, "min_speed_mps": slowest})
+
+
+def slowest_before(entry: Entry) -> Measure | None:
+    """Return the lowest speed in the last metres before the line; None where it was not seen there."""
+    path = entry.path
+    first, last = path.span(entry.instant.time - 30.0, entry.instant.time)
+    rows = path.rows[first:last]
+    if not len(rows):
+        return None
+    before_m = -entry.frame.beyond_m(*front(rows))
+    # Only the last approach counts: what lies before the last time it was farther away does not.
+    outside = np.flatnonzero(before_m > STOP_ZONE_M)
+    rows = rows[int(outside[-1]) + 1 if len(outside) else 0 :]
+    if not len(rows) or rows[-1, TIME] - rows[0, TIME] < 0.05:
+        return None
+    slowest = int(rows[:, SPEED].argmin())
+    return Measure(float(rows[slowest, SPEED]), float(rows[slowest, SPEED_SIGMA]))

@@ -37,7 +37,18 @@ def constant_model(
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), list(shape))
         )
         held.append(numpy_helper.from_array(np.ascontiguousarray(array), f"{name}_held"))
-        nodes.append(helper.make_node("Identity", [f"{name}_held"], [name]))
+        if name not in (declared or {}):
+            nodes.append(helper.make_node("Identity", [f"{name}_held"], [name]))
+            continue
+        # The shape hangs on the image (its mean, below 1, as a whole number: 0), so that nothing but running
+        # the model tells it.
+        held.append(numpy_helper.from_array(np.array(array.shape, np.int64), f"{name}_shape"))
+        nodes += [
+            helper.make_node("ReduceMean", ["images"], [f"{name}_mean"], keepdims=0),
+            helper.make_node("Cast", [f"{name}_mean"], [f"{name}_zero"], to=TensorProto.INT64),
+            helper.make_node("Add", [f"{name}_shape", f"{name}_zero"], [f"{name}_sides"]),
+            helper.make_node("Reshape", [f"{name}_held", f"{name}_sides"], [name]),
+        ]
     graph = helper.make_graph(nodes, "constant", inputs, values, held)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, dict(metadata or {}))

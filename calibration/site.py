@@ -185,12 +185,6 @@ class SignalPlan(_Record):
     sigma_s: Annotated[float, Field(ge=0, le=60)] = 1.0
     groups: Annotated[tuple[PlannedGroup, ...], Field(min_length=1, max_length=64)]
 
-    @field_validator("epoch", mode="before")
-    @classmethod
-    def _rfc_3339(cls, epoch: object) -> object:
-        # TOML's own date-times arrive as text with a blank, for they went through JSON.
-        return epoch.replace(" ", "T") if isinstance(epoch, str) else epoch
-
     @model_validator(mode="after")
     def _within_the_cycle(self) -> Self:
         for group in self.groups:

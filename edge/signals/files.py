@@ -5,14 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from calibration.site import Site
+from edge.errors import InputError
+from edge.scene import Signals
+from edge.signals.controller_log import columns_of, load_controller_log
 from edge.signals.csv_file import load_signals_csv
-from edge.signals.history import SignalHistory
+from edge.signals.plan import load_plan
+from edge.signals.spat_file import load_spat
+
+# Enough for the first line of any of the formats.
+HEAD_BYTES = 4096
 
 
-def load_signals(path: Path, *, site: Site, start_time: float) -> SignalHistory:
+def load_signals(path: Path, *, site: Site, start_time: float) -> Signals:
     """Read a file of signal states; times below 1e8 are relative to ``start_time``.
+
+    Known by its content: Parquet or a CSV with an event code is a controller's log, JSON is SPaT, a name in
+    ``.toml`` a fixed-time plan, anything else ``signals.csv``.
 
     Raises:
         InputError: every mistake in the file at once, as ``file:line: what came, what was expected``.
     """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if path.suffix.lower() == ".toml":
+        return load_plan(path, site=site)
+    if head.startswith(b"PAR1") or _has_event_codes(head):
+        return load_controller_log(path, site=site, start_time=start_time).history
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        return load_spat(path, site=site, start_time=start_time)
     return load_signals_csv(path, site=site, start_time=start_time)
+
+
+def _has_event_codes(head: bytes) -> bool:
+    header = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
+    return not isinstance(columns_of([name.strip().strip('"') for name in header.split(",")]), list)

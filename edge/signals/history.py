@@ -161,34 +161,49 @@ class Sightings:
 
     A change happened somewhere between two sightings: ``since`` is the middle, its error that of a uniform
     distribution over the interval, and the source's own. Where sightings are further apart than
-    ``stale_after_s`` the state in between is unknown and the change was not seen.
+    ``stale_after_s`` the state in between is unknown and the change was not seen. A source that only speaks
+    ``on_change`` has its word taken for the instant, and is never stale.
     """
 
-    def __init__(self, *, source: SourceKind, sigma_s: float, stale_after_s: float) -> None:
+    def __init__(
+        self, *, source: SourceKind, sigma_s: float, stale_after_s: float, on_change: bool = False
+    ) -> None:
         self._source = source
         self._sigma_s = sigma_s
-        self._stale_after_s = stale_after_s
+        self._stale_after_s = math.inf if on_change else stale_after_s
+        self._on_change = on_change
         self._seen: dict[str, tuple[float, State]] = {}
 
     def see(self, group: str, state: State, time: float) -> list[Shown]:
         """Return what a sighting adds to the history of its group; nothing where it is late."""
-        last_time, last_state = self._seen.get(group, (-math.inf, "unknown"))
-        if time < last_time:
+        last = self._seen.get(group)
+        if last is not None and time < last[0]:
             return []
         self._seen[group] = (time, state)
-        gap_s = time - last_time
-        if gap_s > self._stale_after_s:
-            lost = (
-                [] if math.isinf(gap_s) else [self._unseen(group, "unknown", last_time + self._stale_after_s)]
-            )
-            return [*lost, self._unseen(group, state, time)]
-        if state == last_state:
-            return []
-        if "unknown" in (state, last_state):
+        if last is None:
             return [self._unseen(group, state, time)]
+        gap_s = time - last[0]
+        if gap_s > self._stale_after_s:
+            lost = self._unseen(group, "unknown", last[0] + self._stale_after_s)
+            return [lost, self._unseen(group, state, time)]
+        if state == last[1]:
+            return []
+        if "unknown" in (state, last[1]):
+            return [self._unseen(group, state, time)]
+        if self._on_change:
+            return [Shown(time, SignalReading(group, state, time, self._sigma_s, self._source))]
         sigma_s = math.hypot(self._sigma_s, gap_s / math.sqrt(12.0))
         since = time - gap_s / 2
         return [Shown(since, SignalReading(group, state, since, sigma_s, self._source))]
+
+    def end(self) -> list[Shown]:
+        """Return that nothing is known past the last sightings, for a recording that ends there."""
+        if math.isinf(self._stale_after_s):
+            return []
+        return [
+            self._unseen(group, "unknown", time + self._stale_after_s)
+            for group, (time, _) in self._seen.items()
+        ]
 
     def _unseen(self, group: str, state: State, time: float) -> Shown:
         return Shown(time, SignalReading(group, state, None, math.inf, self._source))

@@ -172,7 +172,7 @@ def test_a_time_of_the_clock_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_a_header_alone_says_that_nothing_is_known(tmp_path: Path) -> None:
     path = written(tmp_path, "time,signal_group,state\n")
-    assert load_signals(path, site=SITE, start_time=0.0).groups == frozenset()
+    assert load_signals(path, site=SITE, start_time=0.0).at("N", 5.0) == unknown("N")
 
 
 @pytest.mark.parametrize(

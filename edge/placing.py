@@ -26,14 +26,16 @@ Floats = NDArray[np.float64]
 
 # Errors of a detector's box edges: so many pixels and such a share of the box (PETS S2L1, docs/tracking.md).
 # What stays over a whole track (boxes that are always a little large) no filter averages out.
-_EDGE_PX, _EDGE_SHARE = 1.0, 0.02
+_EDGE_PX = 1.0
 _LASTING_PX, _LASTING_SHARE = 0.6, 0.01
 # Boxes of neighbouring frames err alike: frames closer in time than this tell nothing new between them.
 _ERRS_ALIKE_S = 0.15
 _BORDER_SHARE = 0.006
 _FORGET_S = 5.0
 _HEADINGS: Floats = np.asarray(np.deg2rad(np.arange(0.0, 180.0, 15.0)))
-# A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it.
+# A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it, turned as its lane
+# roughly is.
+_LANE_HEADINGS = np.array([0.0, 10.0, -10.0, 20.0, -20.0, 30.0, -30.0])
 _WAITS_WITHIN_M, _LANE_MARGIN_M = 40.0, 1.5
 
 
@@ -124,23 +126,9 @@ class _Road:
             if placed.kind != track.kind:
                 _become(placed, track.kind)
             step = time - placed.time
-            moves = np.eye(STATE)
-            moves[0, 2] = moves[1, 3] = step
             if track.detection is None and _stands(placed):
                 placed.state[2:4] = 0.0
-            placed.state = moves @ placed.state
-            noise = np.zeros((STATE, STATE))
-            power = placed.shape.acceleration_mps2**2
-            for axis in (0, 1):
-                # White noise of acceleration that lasts for about a second, so that the growth does not
-                # depend on how many frames the second has.
-                noise[axis, axis] = power * step**3 / 3
-                noise[axis, axis + 2] = noise[axis + 2, axis] = power * step**2 / 2
-                noise[axis + 2, axis + 2] = power * step
-            noise[(4, 5, 6), (4, 5, 6)] = placed.shape.sway_m**2 * step
-            placed.covariance = moves @ placed.covariance @ moves.T + noise
-            if np.any(placed.shape.sway_m > 0):
-                _recall_size(placed, step)
+            _move(placed, step)
             placed.time = time
 
     def _fit(self, tracks: Sequence[Track], time: float, interval_s: float) -> None:
@@ -220,7 +208,7 @@ class _Road:
                     0 < to_line < _WAITS_WITHIN_M
                     and sides.min() - _LANE_MARGIN_M < 0 < sides.max() + _LANE_MARGIN_M
                 ):
-                    return np.asarray(np.deg2rad([line.heading_deg]))
+                    return np.asarray(np.deg2rad(line.heading_deg + _LANE_HEADINGS))
         return _HEADINGS
 
     def _boxes(self, tracks: Sequence[Track], interval_s: float) -> Boxes:
@@ -230,7 +218,8 @@ class _Road:
         border = np.array([margin, margin, width - margin, height - margin])
         cut = np.concatenate([edges[:, :2] <= border[:2], edges[:, 2:] >= border[2:]], axis=1)
         size = (edges[:, 2:] - edges[:, :2])[:, [0, 1, 0, 1]]
-        sigma = np.hypot(_EDGE_PX, _EDGE_SHARE * size)
+        share = np.array([SHAPES[track.kind].misfit for track in tracks])[:, None]
+        sigma = np.hypot(_EDGE_PX, share * size)
         sigma *= math.sqrt(max(1.0, _ERRS_ALIKE_S / interval_s))
         if not self._solid:
             sigma = sigma * np.array([2.0, np.inf, 2.0, 1.0])
@@ -314,10 +303,25 @@ def _become(placed: _Placed, kind: Kind) -> None:
     placed.covariance[(0, 1), (0, 1)] += float(change.max()) ** 2
 
 
-def _recall_size(placed: _Placed, step_s: float) -> None:
-    """Draw a swaying size back to what is usual, within about a second."""
-    share = 1.0 - math.exp(-step_s)
-    placed.state[4:6] += share * (placed.shape.size_m[:2] - placed.state[4:6])
+def _move(placed: _Placed, step_s: float) -> None:
+    """Foresee where a track is after a step: it goes on, and what is known of its size fades."""
+    shape = placed.shape
+    kept = np.exp(-step_s / shape.size_lasts_s)
+    moves = np.eye(STATE)
+    moves[0, 2] = moves[1, 3] = step_s
+    moves[(4, 5, 6), (4, 5, 6)] = kept
+    placed.state = moves @ placed.state
+    placed.state[4:] += (1.0 - kept) * shape.size_m
+    # White noise of acceleration as strong as if each lasted a second, so that the growth of the error does
+    # not depend on how many frames the second has.
+    power = shape.acceleration_mps2**2
+    noise = np.zeros((STATE, STATE))
+    for axis in (0, 1):
+        noise[axis, axis] = power * step_s**3 / 3
+        noise[axis, axis + 2] = noise[axis + 2, axis] = power * step_s**2 / 2
+        noise[axis + 2, axis + 2] = power * step_s
+    noise[(4, 5, 6), (4, 5, 6)] = (1.0 - kept**2) * shape.size_sigma_m**2
+    placed.covariance = moves @ placed.covariance @ moves.T + noise
 
 
 def _turn_solid(placed: _Placed, heading: float) -> None:

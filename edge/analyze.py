@@ -96,8 +96,14 @@ def run(
     return INTERRUPTED if outcome.interrupted else 0
 
 
-def line_of(inputs: Inputs, *, timings: Timings | None = None) -> tuple[Line, Redactor, Engine]:
-    """Return the line for a recording, its redactor (which makes the plate) and its engine (the exposure)."""
+def line_of(
+    inputs: Inputs, *, timings: Timings | None = None, rng: random.Random | None = None
+) -> tuple[Line, Redactor, Engine]:
+    """Return the line for a recording, its redactor (which makes the plate) and its engine (the exposure).
+
+    Args:
+        rng: gives people their numbers in a clip; by default the same ones each time, as a replay needs.
+    """
     site, plane = inputs.site, inputs.plane
     assert site.ground_plane is not None
     redactor = Redactor(
@@ -116,7 +122,7 @@ def line_of(inputs: Inputs, *, timings: Timings | None = None) -> tuple[Line, Re
         tracker=Tracker(),
         stage=Stage(plane, site, inputs.signals),
         engine=engine,
-        recorder=Recorder(site, image_size=inputs.source.image_size, rng=random.Random(SHUFFLE_SEED)),
+        recorder=Recorder(site, image_size=inputs.source.image_size, rng=rng or random.Random(SHUFFLE_SEED)),
         min_frame_rate_hz=site.thresholds.min_frame_rate_hz,
         timings=timings,
     )

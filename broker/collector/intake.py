@@ -39,6 +39,7 @@ class Batch:
     counts: list[Counts] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     blobs: list[dict[str, Any]] = field(default_factory=list)
+    plans: list[str] = field(default_factory=list)  # hashes of plates without a picture
     refusals: list[Refusal] = field(default_factory=list)
     receipts: dict[Address, list[Record | str]] = field(default_factory=dict)
 
@@ -95,6 +96,7 @@ class Intake:
                 new_counts=batch.counts,
                 new_statuses=batch.statuses,
                 new_blobs=batch.blobs,
+                plans=batch.plans,
             )
             refuse(connection, batch.refusals)
         for refusal in batch.refusals:
@@ -135,6 +137,8 @@ class Intake:
                 raise ValueError("the plate is of another site than its topic")
             stored = self._clips.write(payload)
             batch.blobs.append({"hash": stored, "kind": "plate", "bytes": len(payload), "plate": None})
+            if plate.background is None:
+                batch.plans.append(stored)
         else:
             raise ValueError("a receipt is not for a collector")
         batch.receipts.setdefault(sender.to("receipt"), []).append(stored)

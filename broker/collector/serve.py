@@ -10,7 +10,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 
@@ -19,12 +18,14 @@ from broker.collector.config import database_url, load_collector
 from broker.collector.intake import Collector, Intake
 from broker.collector.retention import Sweeper
 from broker.collector.store import Store
+from broker.logs import json_to_stderr
 
 logger = logging.getLogger(__name__)
 
 
 def run(path: Path) -> int:
     """Collect until SIGTERM or Ctrl-C; 0 for a wanted end, 1 when a part of it ended by itself."""
+    json_to_stderr()
     config = load_collector(path)
     store = Store(database_url(path, config))
     store.migrate()
@@ -75,6 +76,4 @@ def _watch(collector: Collector, sweeper: Sweeper, stop: threading.Event) -> int
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.Formatter.converter = time.gmtime
     sys.exit(run(Path(sys.argv[1])))

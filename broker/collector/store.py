@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Table, create_engine, event, select
+from sqlalchemy import Connection, RowMapping, Table, create_engine, event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -109,11 +109,18 @@ def keep(
     new_counts: Sequence[Counts] = (),
     new_statuses: Sequence[Status] = (),
     new_blobs: Sequence[Mapping[str, Any]] = (),
+    plans: Sequence[str] = (),
     now_s: int | None = None,
 ) -> None:
-    """Write one batch; what is there already stays as it was."""
+    """Write one batch; what is there already stays as it was.
+
+    Args:
+        plans: hashes of plates that are a plan alone, no picture: their time begins again whenever they come.
+    """
     now = int(time.time()) if now_s is None else now_s
     insert_new(connection, blobs, [{"stored_s": now, **blob} for blob in new_blobs])
+    if plans:
+        connection.execute(update(blobs).where(blobs.c.hash.in_(plans)).values(stored_s=now))
     insert_new(connection, events, [event_row(each) for each in new_events])
     insert_new(connection, counts, [row for each in new_counts for row in count_rows(each)])
     latest = {(each.site, each.node): each for each in new_statuses}

@@ -1,0 +1,119 @@
+"""`nearmiss check`: lint a site, node or collector file, told apart by its tables; every mistake at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+Thing = TypeVar("Thing")
+
+COLLECTOR_TABLES = {"broker", "store", "review", "retention"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a file is, and one line per mistake and warning."""
+
+    what: str
+    mistakes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def run(file: Path) -> int:
+    """Print what is wrong with a file; 0 where nothing is (warnings aside), 2 where something is."""
+    verdict = check(file)
+    for mistake in verdict.mistakes:
+        typer.echo(f"nearmiss: {mistake}", err=True)
+    for warning in verdict.warnings:
+        typer.echo(f"nearmiss: warning: {warning}", err=True)
+    if verdict.mistakes:
+        return 2
+    doubts = f", {len(verdict.warnings)} warnings" if len(verdict.warnings) > 1 else ""
+    doubts = ", 1 warning" if len(verdict.warnings) == 1 else doubts
+    typer.echo(f"{file}: {verdict.what}, no mistakes{doubts}")
+    return 0
+
+
+def check(file: Path) -> Verdict:
+    """Return what a file is and what is wrong with it."""
+    try:
+        document = tomllib.loads(file.read_bytes().decode())
+    except OSError as error:
+        return Verdict("a file", (f"{file}: cannot be read: {error.strerror or error}",))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return Verdict("a file", (f"{file}: not a TOML file: {error}",))
+    if "node" in document:
+        return _node(file)
+    if "site" in document:
+        return _site(file)
+    if document and COLLECTOR_TABLES.issuperset(document):
+        return _collector(file)
+    tables = ", ".join(sorted(document)) or "nothing"
+    return Verdict(
+        "a file",
+        (
+            f"{file}: holds {tables}; expected a site file ([site]), a node file ([node]) "
+            f"or a collector file ({', '.join(f'[{name}]' for name in sorted(COLLECTOR_TABLES))})",
+        ),
+    )
+
+
+def _site(file: Path) -> Verdict:
+    from calibration.lint import lint
+    from calibration.site import load_site
+
+    what = "a site file"
+    mistakes: list[str] = []
+    site = _of(lambda: load_site(file), mistakes)
+    if site is None:
+        return Verdict(what, tuple(mistakes))
+    doubts = lint(site)
+    return Verdict(
+        what,
+        tuple(f"{file}: {mistake}" for mistake in doubts.mistakes),
+        tuple(f"{file}: {warning}" for warning in doubts.warnings),
+    )
+
+
+def _node(file: Path) -> Verdict:
+    from edge.config import load_node
+
+    what = "a node file"
+    mistakes: list[str] = []
+    config = _of(lambda: load_node(file), mistakes)
+    if config is None:
+        return Verdict(what, tuple(mistakes))
+    for key, name in (
+        ("source.video", config.source.video),
+        ("source.times", config.source.times),
+        ("signals.file", config.signals.file),
+    ):
+        if name is not None and not (file.parent / name).is_file():
+            mistakes.append(f"{file}: {key}: {name!r} is no file beside it")
+    site = _site(file.parent / config.node.site)
+    return Verdict(what, (*mistakes, *site.mistakes), site.warnings)
+
+
+def _collector(file: Path) -> Verdict:
+    from broker.collector.config import load_collector
+
+    mistakes: list[str] = []
+    _of(lambda: load_collector(file), mistakes)
+    return Verdict("a collector file", tuple(mistakes))
+
+
+def _of(load: Callable[[], Thing], mistakes: list[str]) -> Thing | None:
+    """Return what is loaded; None where it cannot be, whose mistakes are kept."""
+    try:
+        return load()
+    except ValueError as error:
+        problems = getattr(error, "problems", None)
+        if problems is None:
+            raise  # not a mistake of the user: a defect of ours
+        mistakes += problems
+        return None

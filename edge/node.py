@@ -1,0 +1,297 @@
+"""`nearmiss run`: one node, from its source to the broker, until its recording ends or SIGTERM.
+
+What was found is in the outbox at once, which outlives the process; broker and collector may come and go.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from broker.logs import json_to_stderr
+from broker.wire import Status
+from edge import __version__
+from edge.config import NodeConfig, load_node
+from edge.dispatch import Dispatch
+from edge.errors import InputError
+from edge.outbox import Outbox
+from edge.publish import Publisher
+from edge.rules.finding import Finding
+
+if TYPE_CHECKING:
+    from edge.opening import Inputs
+    from edge.pipeline import Due, Line, Moment
+    from edge.redact import Redactor
+    from edge.rules.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+# SIGTERM lets the frames on the line finish; a source that hangs is left after this.
+PATIENCE_S = 3.0
+QUARTER_S = 900.0
+PLATE_EVERY_S = 86_400.0
+# Findings a consequence may still name; causes lie seconds back.
+FINDINGS_KEPT = 1000
+
+
+class _Stopped(Exception):
+    """The wanted end of a source that hangs."""
+
+
+@dataclass
+class Figures:
+    """How the node is doing; read by the publish thread."""
+
+    state: str = "starting"
+    detector: str | None = None
+    provider: str | None = None
+    frames: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def frame_rate_hz(self) -> float:
+        elapsed = time.monotonic() - self.started
+        return round(min(self.frames / elapsed, 1000.0), 1) if elapsed > 0 else 0.0
+
+
+def run(path: Path) -> int:
+    """Run a node; 0 for a wanted end, 1 where a part of it ended by itself.
+
+    Raises:
+        InputError: every mistake in node.toml and in the files it names.
+    """
+    json_to_stderr()
+    config = load_node(path)
+    if config.source.url is not None:
+        raise InputError(f"{path}: source.url: cameras are not built yet; give source.video, a recording")
+    inputs = _inputs(path, config)
+    outbox_path = path.parent / config.outbox.path
+    with ExitStack() as stack:
+        stack.enter_context(inputs.source)
+        stack.enter_context(_only_user(outbox_path))
+        outbox = stack.enter_context(Outbox(outbox_path, quota_bytes=config.outbox.quota_mb * 2**20))
+        return Node(config, inputs, outbox).run()
+
+
+def _inputs(path: Path, config: NodeConfig) -> Inputs:
+    from edge.opening import opened
+
+    def beside(name: str | None) -> Path | None:
+        return None if name is None else path.parent / name
+
+    assert config.source.video is not None
+    return opened(
+        path.parent / config.source.video,
+        site=path.parent / config.node.site,
+        signals=beside(config.signals.file),
+        model=config.detector.model,
+        provider=config.detector.provider,
+        threads=config.detector.threads,
+        out=(path.parent / config.outbox.path).parent,
+        start=config.source.start,
+        times=beside(config.source.times),
+        clips=config.clips.mode,
+    )
+
+
+class Node:
+    """One source, its line, and the thread that publishes."""
+
+    def __init__(self, config: NodeConfig, inputs: Inputs, outbox: Outbox) -> None:
+        self._inputs, self._outbox = inputs, outbox
+        self._site, self._id = inputs.site.id, config.node.id
+        self._mode = config.clips.mode
+        self._figures = Figures(detector=inputs.detector.name, provider=inputs.detector.provider)
+        self._dispatch = Dispatch(
+            outbox,
+            site=self._site,
+            node=self._id,
+            time_bin_s=inputs.site.thresholds.time_bin_s,
+        )
+        self._publisher = Publisher(
+            outbox,
+            site=self._site,
+            node=self._id,
+            host=config.broker.host,
+            port=config.broker.port,
+            health=self._status,
+        )
+        self._given: dict[int, tuple[Finding, int]] = {}
+        self._number = 0
+        self._stopping = False
+        self._in_line = False
+        self._quarter = -1.0
+        self._plate_due = 0.0
+
+    def run(self) -> int:
+        """Run until the recording has ended and all is receipted, or until SIGTERM."""
+        line, redactor, engine = self._line()
+        self._publisher.start()
+        code = 0
+        with self._signals(line):
+            try:
+                code = self._watch_street(line, redactor, engine)
+                self._finish(line, engine)
+                if not self._stopping:
+                    code = max(code, self._wait_for_receipts())
+            except _Stopped:
+                logger.warning("the source did not end in time; what was found until then is kept")
+                self._finish(line, engine)
+        self._figures.state = "stopped"
+        self._publisher.close()
+        level = self._outbox.level()
+        logger.info("stopped; %d messages wait for their receipt", level.rows)
+        return code
+
+    def _line(self) -> tuple[Line, Redactor, Engine]:
+        from edge.analyze import line_of
+
+        # People get their numbers in a clip from the system's chance: a seed would let them be undone.
+        return line_of(self._inputs, rng=secrets.SystemRandom())
+
+    def _watch_street(self, line: Line, redactor: Redactor, engine: Engine) -> int:
+        from edge.pipeline import DetectorFailedError
+
+        moments = iter(line)
+        try:
+            while (moment := self._next(moments)) is not None:
+                self._figures.state = "running"
+                self._figures.frames += 1
+                if self._mode != "none" and moment.time >= self._plate_due:
+                    self._plate_due = moment.time + PLATE_EVERY_S
+                    self._dispatch.plate(redactor.plate(self._inputs.site))
+                self._put(moment.due)
+                self._count(moment.time, engine)
+                if not self._publisher.alive:
+                    logger.error("the publish thread ended: %s", self._publisher.error)
+                    return 1
+        except DetectorFailedError as error:
+            logger.error("%s", error)
+            return 1
+        for gap in line.gaps:
+            logger.warning("not seen: %.1f s to %.1f s: %s", gap.start, gap.end, gap.reason)
+        return 0
+
+    def _next(self, moments: Iterator[Moment]) -> Moment | None:
+        self._in_line = True
+        try:
+            return next(moments, None)
+        finally:
+            self._in_line = False
+
+    def _finish(self, line: Line, engine: Engine) -> None:
+        self._put(line.finish())
+        self._dispatch.counts(engine.exposures())
+
+    def _put(self, due: list[Due] | tuple[Due, ...]) -> None:
+        from edge.events import local_event
+
+        for finding, clip in due:
+            self._number += 1
+            cause = self._given.get(id(finding.caused_by)) if finding.caused_by is not None else None
+            event = local_event(
+                self._number,
+                finding,
+                site=self._site,
+                node=self._id,
+                detector=self._inputs.detector.name,
+                clip=None,  # the outbox names it, once the clip names its plate
+                caused_by=cause[1] if cause is not None else None,
+            )
+            self._given[id(finding)] = (finding, self._number)
+            while len(self._given) > FINDINGS_KEPT:
+                del self._given[next(iter(self._given))]
+            self._dispatch.event(event, clip)
+
+    def _count(self, now: float, engine: Engine) -> None:
+        quarter = now // QUARTER_S
+        if quarter != self._quarter:
+            if self._quarter >= 0:
+                self._dispatch.counts(engine.exposures())
+            self._quarter = quarter
+
+    def _wait_for_receipts(self) -> int:
+        """Stay until all has been receipted: events of a bin leave up to a minute after it."""
+        waiting = self._outbox.level().rows
+        logger.info("the recording has ended; %d messages wait for their receipt", waiting)
+        while not self._stopping and self._outbox.level().rows:
+            if not self._publisher.alive:
+                logger.error("the publish thread ended: %s", self._publisher.error)
+                return 1
+            time.sleep(0.1)
+        return 0
+
+    def _status(self, last_seq: int) -> Status:
+        level = self._outbox.level()
+        state = self._figures.state
+        if state == "running" and (self._publisher.overdue or level.quarantined):
+            state = "degraded"
+        return Status.model_validate(
+            {
+                "site": self._site,
+                "node": self._id,
+                "seq": last_seq,
+                "state": state,
+                "detector": self._figures.detector,
+                "provider": self._figures.provider,
+                "frame_rate_hz": self._figures.frame_rate_hz(),
+                "outbox_rows": level.rows,
+                "evicted_clips": level.evicted_clips,
+                "evicted_events": level.evicted_events,
+                "quarantined": level.quarantined,
+                "clip_mode": self._mode,
+                "software": f"nearmiss {__version__}",
+            }
+        )
+
+    @contextmanager
+    def _signals(self, line: Line) -> Iterator[None]:
+        """End in order at SIGTERM and Ctrl-C; leave a source that hangs after a few seconds."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            if not self._stopping:
+                self._stopping = True
+                line.stop()
+                signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+
+        def leave(_number: int, _frame: FrameType | None) -> None:
+            # Only out of a wait for the source, never out of the middle of a write.
+            if self._in_line:
+                raise _Stopped
+
+        before = {
+            number: signal.signal(number, handler)
+            for number, handler in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGALRM, leave))
+        }
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _only_user(outbox: Path) -> Iterator[None]:
+    """Hold the outbox for this process.
+
+    Raises:
+        InputError: another node has it.
+    """
+    outbox.parent.mkdir(parents=True, exist_ok=True)
+    with outbox.with_name(outbox.name + ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{outbox}: in use by another node; each node has an outbox of its own"
+            ) from None
+        yield

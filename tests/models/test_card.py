@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
 
 from models.card import ModelError, coco80, read_card, refused_labels, shipped_cards
 from models.detections import KINDS
+from tests.conftest import ROOT
 from tests.models.graphs import card_text
 
 
@@ -111,3 +113,15 @@ def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(ModelError) as caught:
         read_card(text, origin="mine.toml")
     assert len(caught.value.problems) == 3
+
+
+def test_the_card_in_the_documents_can_be_used() -> None:
+    page = (ROOT / "docs" / "models.md").read_text()
+    cards = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [KINDS[kind] for kind in read_card(cards[0], origin="docs/models.md").kind_of_class] == [
+        "pedestrian",
+        "bicycle",
+        "car",
+        "car",
+    ]
+    assert all(f"`{name}`" in page for name in shipped_cards())

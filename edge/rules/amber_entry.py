@@ -30,7 +30,8 @@ def amber_entry(entry: Entry, signals: Signals) -> Finding | None:
     instant = entry.instant
     states = shown(signals, group, instant.time, instant.sigma_s).states
     verdict = outcome(states, AMBER, doubtful=entry.doubtful)
-    if verdict is None:
+    if verdict is None or (verdict == "undecidable" and entry.set_off is not None):
+        # Came to stand on the line at about the onset: it entered when it went on, if at all.
         return None
     measures = {"speed_mps": Measure(entry.speed_mps, entry.speed_sigma_mps)}
     began = onset(signals, group, instant.time, AMBER, instant.sigma_s)

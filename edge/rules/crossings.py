@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
-from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, noise_split, standing
+from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, noise_split, set_off, standing
 from edge.rules.path import DEPTH, HALF_S, SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, Path, X, Y
 from edge.rules.places import Places
 from edge.rules.samples import Floats
@@ -117,7 +117,8 @@ class CrossingWatch:
                 walk.start = self._start(path, walk.pending)
                 yield walk.start
             if walk.gate.side == "beyond" and walk.pending is not None:
-                if depth > 0 and outside > walk.outside_m:
+                # Near the kerb a drawn crosswalk may end before the road does.
+                if depth > walk.gate.real_m and outside > walk.outside_m:
                     walk.outside_m, walk.outside_sigma_m = outside, outside_error
                 if depth < 0 and walk.last[1] >= 0:
                     share = walk.last[1] / (walk.last[1] - depth)
@@ -179,12 +180,13 @@ class CrossingWatch:
         return noise_split(window[:, TIME], window[:, X], window[:, SIGMA])
 
     def _start(self, path: Path, crossing: Crossing) -> Start:
-        first, last = path.span(crossing.before - LEARN_S, crossing.after + HALF_S + 1e-6)
+        until = max(crossing.after + HALF_S, crossing.confirmed if crossing.stood is not None else 0.0)
+        first, last = path.span(crossing.before - LEARN_S, until + 1e-6)
         rows = path.rows[first : min(last, path.done)]
         at = min(int(np.searchsorted(rows[:, TIME], crossing.after)), len(rows) - 1)
-        instant = crossing_instant(
-            crossing, rows[:, TIME], rows[:, DEPTH], rows[:, SIGMA], float(rows[at, TIME_SIGMA])
-        )
+        series = (rows[:, TIME], rows[:, DEPTH], rows[:, SIGMA], float(rows[at, TIME_SIGMA]))
+        # Who waits with the toes on the road starts when going on.
+        instant = set_off(crossing, *series) or crossing_instant(crossing, *series)
         x, y = (float(np.interp(instant.time, rows[:, TIME], rows[:, axis])) for axis in (X, Y))
         return Start(
             path=path,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, standing
+from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, set_off, standing
 from edge.rules.path import (
     CX,
     CY,
@@ -44,12 +44,15 @@ class Entry:
     """One vehicle's entry over one stop line, whatever the signal showed.
 
     Attributes:
+        instant: when its front crossed the line for good.
+        set_off: when it went on, where it stood with its front just over the line first.
         doubtful: the track, its position or the frame rate cannot carry a verdict.
     """
 
     path: Path
     frame: LineFrame
     instant: Instant
+    set_off: Instant | None
     kind: Kind
     x: float
     y: float
@@ -118,18 +121,19 @@ class EntryWatch:
         watch.pending = waiting
 
     def _entry(self, path: Path, frame: LineFrame, crossing: Crossing) -> Entry:
-        first, last = path.span(crossing.before - LEARN_S, crossing.after + HALF_S + 1e-6)
+        until = max(crossing.after + HALF_S, crossing.confirmed if crossing.stood is not None else 0.0)
+        first, last = path.span(crossing.before - LEARN_S, until + 1e-6)
         rows = path.rows[first : min(last, path.done)]
         x, y = front(rows)
         f = frame.beyond_m(x, y)
         at = int(np.searchsorted(rows[:, TIME], crossing.after))
-        instant = crossing_instant(
-            crossing, rows[:, TIME], f, rows[:, SIGMA], float(rows[min(at, len(rows) - 1), TIME_SIGMA])
-        )
+        series = (rows[:, TIME], f, rows[:, SIGMA], float(rows[min(at, len(rows) - 1), TIME_SIGMA]))
+        instant = crossing_instant(crossing, *series)
         return Entry(
             path=path,
             frame=frame,
             instant=instant,
+            set_off=set_off(crossing, *series),
             kind=path.kind_at(instant.time),
             x=float(np.interp(instant.time, rows[:, TIME], x)),
             y=float(np.interp(instant.time, rows[:, TIME], y)),

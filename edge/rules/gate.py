@@ -30,40 +30,46 @@ ACCELERATION_MPS2 = 3.0
 GAP_S = 1.0
 # Who stood has set off once it is this far from where it stood.
 MOVED_M = 0.1
+# A standing start is gradual: when it began is known no better.
+SET_OFF_SIGMA_S = 0.2
 # Positions no better known than this gain nothing from a fit over many.
 EXACT_M = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A crossing confirmed: ``before`` and ``after`` are the samples around it; ``set_off`` where it stood
-    in the band first, so that ``after`` is the last instant at which it stood; ``confirmed`` when it became
-    a fact."""
+    """A crossing confirmed.
+
+    Attributes:
+        before, after: the samples around it.
+        stood: the last instant at which it stood in the band; None where it went through without a stop.
+        confirmed: when it became a fact.
+    """
 
     before: float
     after: float
-    set_off: bool
+    stood: float | None
     confirmed: float
 
 
 class Gate:
     """The state of one track at one threshold."""
 
-    __slots__ = ("after", "back_m", "before", "last", "real_m", "set_off", "side")
+    __slots__ = ("after", "back_m", "before", "last", "real_m", "side", "stood")
 
     def __init__(self, *, real_m: float, back_m: float) -> None:
         self.real_m, self.back_m = real_m, back_m
         self.side: Literal["unknown", "before", "band", "beyond"] = "unknown"
         self.last = math.nan
         self.before = self.after = math.nan
-        self.set_off = False
+        self.stood: float | None = None
 
     def feed(self, time: float, f: float, standing: bool, sigma_m: float) -> Crossing | None:
         """Take one sample; return the crossing it makes a fact."""
         crossing = None
         if self.side == "before":
             if f >= 0:
-                self.side, self.set_off = "band", False
+                self.side, self.stood = "band", None
                 self.before, self.after = self.last, time
         elif self.side == "unknown":
             # Born within its own error of the line it may have crossed already: not judged.
@@ -74,10 +80,10 @@ class Gate:
             if f < 0:
                 self.side = "before"
             elif f >= self.real_m + 2.0 * sigma_m:
-                crossing = Crossing(self.before, self.after, self.set_off, time)
+                crossing = Crossing(self.before, self.after, self.stood, time)
                 self.side = "beyond"
             elif standing:
-                self.set_off, self.before, self.after = True, self.last, time
+                self.stood = time
         self.last = time
         return crossing
 
@@ -117,16 +123,6 @@ def crossing_instant(
     jitter, common = noise_split(times, f, sigma_m)
     window = (times >= centre - WINDOW_S - 1e-6) & (times <= centre + WINDOW_S + 1e-6)
     t, y = times[window] - centre, f[window]
-    if crossing.set_off:
-        # It stood across the line and went on: the instant is when it left the place where it stood.
-        stood = int(np.searchsorted(times, crossing.after))
-        last = int(np.searchsorted(times, crossing.confirmed, side="right"))
-        moved = max(MOVED_M, 2.0 * math.hypot(jitter, common))
-        still = stood + np.flatnonzero(f[stood:last] <= f[stood] + moved)
-        left = int(still[-1]) if len(still) else stood
-        step = float(times[min(left + 1, len(times) - 1)] - times[left])
-        speed = _slope(times, f, crossing.after, crossing.confirmed)
-        return Instant(float(times[left]), math.hypot(time_sigma_s, step, 0.2), speed, math.nan, gap, True)
     low, high = np.searchsorted(times, [crossing.before, crossing.after])
     low, high = int(low), min(int(high), len(times) - 1)
     interval = max(float(times[high] - times[low]), 1e-3)
@@ -151,6 +147,32 @@ def crossing_instant(
             bend = 0.0
     sigma = math.hypot(time_sigma_s, noise / speed, bend / speed / math.sqrt(3))
     return Instant(time, sigma, speed, speed_sigma, gap)
+
+
+def set_off(
+    crossing: Crossing, times: Floats, f: Floats, sigma_m: Floats, time_sigma_s: float
+) -> Instant | None:
+    """Return when a road user that stood across the threshold went on; None where it never stood.
+
+    The instant is when it left the place where it stood.
+    """
+    if crossing.stood is None:
+        return None
+    stood = min(int(np.searchsorted(times, crossing.stood)), len(times) - 1)
+    last = max(int(np.searchsorted(times, crossing.confirmed, side="right")), stood + 1)
+    moved = max(MOVED_M, 2.0 * math.hypot(*noise_split(times, f, sigma_m)))
+    left = stood + int(np.flatnonzero(f[stood:last] <= f[stood] + moved)[-1])
+    end = min(last, len(times)) - 1
+    step = float(times[min(left + 1, end)] - times[left])
+    speed = float(f[end] - f[stood]) / max(float(times[end] - times[stood]), 0.05)
+    return Instant(
+        time=float(times[left]),
+        sigma_s=math.hypot(time_sigma_s, step, SET_OFF_SIGMA_S),
+        speed_mps=max(speed, 0.05),
+        speed_sigma_mps=math.nan,
+        gap=step > GAP_S,
+        set_off=True,
+    )
 
 
 def standing(speed_mps: Floats, speed_sigma_mps: Floats) -> NDArray[np.bool_]:
@@ -179,13 +201,6 @@ def noise_split(times: Floats, f: Floats, sigma_m: Floats) -> tuple[float, float
     if math.isnan(shown) or shown**2 > 0.3 * stated**2:
         return stated, 0.0
     return shown, math.sqrt(stated**2 - shown**2)
-
-
-def _slope(times: Floats, f: Floats, start: float, end: float) -> float:
-    low, high = int(np.searchsorted(times, start)), int(np.searchsorted(times, end))
-    high = min(high, len(times) - 1)
-    span = float(times[high] - times[low])
-    return max(float(f[high] - f[low]) / span, 0.05) if span > 0 else 0.05
 
 
 def _root_near(a: float, b: float, c: float, guess: float) -> float | None:

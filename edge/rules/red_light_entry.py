@@ -1,7 +1,8 @@
 """Red-light entry: the front-most ground point crosses the stop line after red onset.
 
-Already across at onset is no entry; a front that waits on the line has not entered; Δ = entry − onset is
-stored always, and if the onset lies within its error the outcome is undecidable.
+Already across at onset is no entry. Who comes to stand with the front less than a metre over the line on red
+has not entered: judged is the instant at which it goes on. Δ = entry − onset is stored always, and if the
+onset lies within its error the outcome is undecidable.
 
 Source: Bonneson, Brewer & Zimmerman, Review and Evaluation of Factors that Affect the Frequency of
 Red-Light-Running, FHWA/TX-02/4027-1 (2001): 95 % of 541 violations fell within 2 s of the onset, so that
@@ -33,16 +34,18 @@ def red_verdict(entry: Entry, signals: Signals) -> Outcome | None:
     if group is None:
         return None
     states = shown(signals, group, entry.instant.time, entry.instant.sigma_s).states
-    if entry.instant.set_off and states - RED:
-        # It stood with its front over the line and went on with the green, give or take.
-        return None
-    return outcome(states, RED, doubtful=entry.doubtful)
+    verdict = outcome(states, RED, doubtful=entry.doubtful)
+    if verdict is None or entry.set_off is None:
+        return verdict
+    # It waited with its front over the line, which is no entry yet: it entered when it went on.
+    later = shown(signals, group, entry.set_off.time, entry.set_off.sigma_s).states
+    return None if later - RED else verdict
 
 
 def red_finding(rule: str, entry: Entry, signals: Signals, verdict: Outcome) -> Finding:
     """Return a finding about an entry on red, with Δ and the speed."""
     group = entry.frame.line.signal_group or ""
-    instant = entry.instant
+    instant = entry.set_off or entry.instant
     measures = {"speed_mps": Measure(entry.speed_mps, entry.speed_sigma_mps)}
     began = onset(signals, group, instant.time, RED, instant.sigma_s)
     if began is not None and began.since is not None:

@@ -1,0 +1,438 @@
+"""The empty street of a fixed camera, learnt from frames with traffic in them, and what differs from it.
+
+Three things tell apart what a plain background subtraction mixes up:
+
+- **Still objects.** A vehicle that stops is kept as a layer over the background (its mask and its picture):
+  it stays in sight for minutes, and whoever walks past in front of it differs from the layer and is seen
+  alone.
+- **Ghosts.** Where something that was there from the start drives off, the place it uncovers differs from the
+  background too. Its outline shows as an edge in the background and not in the frame; a thing that is there
+  has it the other way round. A ghost is healed at once.
+- **Shadows.** Shade darkens all colours alike and keeps the ground's texture.
+
+Sources: Collins et al., "A system for video surveillance and monitoring" (CMU-RI-TR-00-12), for layers;
+Cucchiara et al., "Detecting moving objects, ghosts and shadows in video streams", IEEE TPAMI 25 (2003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Grey = NDArray[np.integer | np.floating]
+Box = tuple[int, int, int, int]
+
+# A pixel differs from the background by more than this many grey levels, or by more than its own noise.
+_LEAST_DIFFERENCE = 13.0
+_MOST_DIFFERENCE = 60.0
+_NOISE_SIGMAS = 4.5
+# Shade keeps between this much and this much of the light; its tint and its texture stay the ground's.
+_SHADE_KEEPS = (0.38, 0.96)
+_SHADE_TINT = 0.035
+_SHADE_TEXTURE = 0.07
+_SHADE_BINS, _SHADE_MOST_VOTES, _SHADE_KNOWN_PX, _UMBRA_WITHIN = 29, 25, 500, 0.07
+
+_LEARN_S = 8.0  # time constant with which the background follows the light
+_LEARN_EVERY = 3  # frames
+_GHOST_S = 0.4
+_STILL_S = 1.0
+# A red phase is rarely longer than two minutes; what has stood for five is parked and part of the street.
+_PARKED_S = 300.0
+_REGRET_S = 6.0
+_FLOOD = 0.6  # of the picture: no traffic, but the camera or its exposure
+_FLOOD_S = 1.0
+
+
+@dataclass(eq=False)
+class Still:
+    """Something that stands: where it is, what it looks like, and since which frame.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the learnt picture.
+        mask, picture: of the box.
+        number: counts stills up, so that a caller can follow one.
+    """
+
+    box: Box
+    mask: Mask
+    picture: Image
+    since: int
+    number: int
+
+    @property
+    def area(self) -> int:
+        return int(cv2.countNonZero(self.mask))
+
+
+@dataclass(frozen=True, eq=False)
+class _Healed:
+    """A place that was taken for a ghost, and the background it had before."""
+
+    part: tuple[slice, slice]
+    mask: Mask
+    before: Floats
+    until: int
+
+
+@dataclass(frozen=True, eq=False)
+class Foreground:
+    """What differs from the empty street in one frame.
+
+    Attributes:
+        moving: (H, W) 255 where something is that no still explains, shade taken out.
+        shade: (H, W) 255 where the ground lies in shade.
+        stills: what stands.
+    """
+
+    moving: Mask
+    shade: Mask
+    stills: tuple[Still, ...]
+
+
+class Background:
+    """Learns the empty street; one frame after the other.
+
+    Args:
+        frame_rate_hz: roughly.
+        least_area: pixels; smaller patches are noise.
+        plausible: whether a road user could stand in such a box, given whether its outline shows it is
+            there; what could not is healed.
+        ignored: (H, W) not 0 where the picture changes by itself: lamps, burned-in text.
+    """
+
+    def __init__(
+        self, *, frame_rate_hz: float, least_area: int, plausible: Callable[[Box, bool], bool], ignored: Mask
+    ) -> None:
+        self._rate = frame_rate_hz
+        self._ghost_frames = max(2.0, _GHOST_S * frame_rate_hz)
+        self._plausible = plausible
+        self._ignored = ignored
+        self._least_area = least_area
+        self._frame = -1
+        self._stills: list[Still] = []
+        self._made = 0
+        self._flooded = 0
+        self._umbra_votes = np.zeros(_SHADE_BINS)
+
+    def see(self, image: Image) -> Foreground:
+        """Return what differs in a frame (H, W, 3) BGR from the street without traffic."""
+        self._frame += 1
+        smooth = cv2.GaussianBlur(image, (3, 3), 0).astype(np.uint8, copy=False)
+        if self._frame == 0:
+            self._start(smooth)
+        lit = self._as_lit(smooth)
+        difference = _largest(cv2.absdiff(smooth, lit))
+        differing = _exceeds(difference, self._threshold)
+        differing[self._ignored > 0] = 0
+        self._forget_flood(smooth, differing)
+        self._regret(smooth, differing)
+        shade = self._shade(smooth, lit, differing)
+        solid = cv2.subtract(differing, shade)
+        explained = self._explained(smooth, solid)
+        moving = cv2.subtract(solid, explained)
+        moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _CROSS)
+        moving = _sharp(cv2.morphologyEx(moving, cv2.MORPH_CLOSE, _DISC), difference)
+        self._settle(smooth, lit, moving, differing)
+        if self._frame % _LEARN_EVERY == 0:
+            self._learn(smooth, lit, differing)
+        return Foreground(_mask(moving), _mask(shade), tuple(self._stills))
+
+    # -- the background ------------------------------------------------------------------------------
+
+    def _start(self, image: Image) -> None:
+        self._mean = image.astype(np.float32)
+        self._picture = image.copy()
+        height, width = image.shape[:2]
+        self._noise = np.full((height, width), _LEAST_DIFFERENCE / _NOISE_SIGMAS, np.float32)
+        self._threshold = np.full((height, width), round(_LEAST_DIFFERENCE), np.uint8)
+        self._steady = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA).astype(
+            np.uint8
+        )
+        self._steady_for = np.zeros((height // 2, width // 2), np.float32)
+        self._stills = []
+        self._healed: list[_Healed] = []
+        self._flooded = 0
+
+    def _as_lit(self, image: Image) -> Image:
+        """Return the background in the light of this frame: exposure changes all of a picture at once."""
+        now, usual = image[4::8, 4::8].astype(np.float32), self._picture[4::8, 4::8].astype(np.float32)
+        known = (usual > 30) & (usual < 225) & (now < 250)
+        if known.sum() < 100:
+            return self._picture
+        gain = float(np.median(now[known] / usual[known]))
+        if abs(gain - 1.0) < 0.004 or not 0.5 < gain < 2.0:
+            return self._picture
+        return cv2.convertScaleAbs(self._picture, alpha=gain).astype(np.uint8, copy=False)
+
+    def _learn(self, image: Image, lit: Image, differing: Mask) -> None:
+        """Follow the light where nothing is; the noise of each pixel with it."""
+        grown = cv2.dilate(differing, _DISC)
+        empty = cv2.bitwise_not(grown)
+        share = 1.0 - float(np.exp(-_LEARN_EVERY / (_LEARN_S * self._rate)))
+        # Faster at first: the first frame has noise of its own.
+        share = max(share, 1.0 / (self._frame / _LEARN_EVERY + 2.0))
+        cv2.accumulateWeighted(image, self._mean, share, mask=empty)
+        off = _largest(cv2.absdiff(image, lit)).astype(np.float32)
+        # The mean of |x| of a normal error is 0.8 sigma, the largest of three a little more: call it sigma.
+        cv2.accumulateWeighted(off, self._noise, share / 2, mask=empty)
+        self._picture = cv2.convertScaleAbs(self._mean).astype(np.uint8, copy=False)
+        wanted = np.clip(self._noise * _NOISE_SIGMAS, _LEAST_DIFFERENCE, _MOST_DIFFERENCE)
+        self._threshold = wanted.astype(np.uint8)
+
+    def _forget_flood(self, image: Image, differing: Mask) -> None:
+        """Start again where most of the picture differs for a second: the camera or the light has changed."""
+        share = cv2.countNonZero(differing) / differing.size
+        self._flooded = self._flooded + 1 if share > _FLOOD else 0
+        if self._flooded > _FLOOD_S * self._rate:
+            self._start(image)
+
+    # -- shade ---------------------------------------------------------------------------------------
+
+    def _shade(self, image: Image, lit: Image, differing: Mask) -> Mask:
+        """Return where the ground is only darker: alike in tint, and alike in texture round about."""
+        shade = np.zeros_like(differing)
+        where = np.flatnonzero(differing)
+        now, usual = (
+            picture.reshape(-1, 3).take(where, axis=0).astype(np.float32) for picture in (image, lit)
+        )
+        now_sum, usual_sum = now @ _ONES + 1.0, usual @ _ONES + 1.0
+        keeps = now_sum / usual_sum
+        between = (keeps > _SHADE_KEEPS[0]) & (keeps < _SHADE_KEEPS[1])
+        where, now, usual, keeps = where[between], now[between], usual[between], keeps[between]
+        tint = np.abs(now / now_sum[between, None] - usual / usual_sum[between, None]).max(
+            axis=1, initial=0.0
+        )
+        # Noise shows more in the tint of dark pixels.
+        alike_in_tint = tint < _SHADE_TINT + 4.0 / now_sum[between]
+        where, keeps = where[alike_in_tint], keeps[alike_in_tint]
+        if len(where) == 0:
+            return shade
+        rows, columns = np.divmod(where, differing.shape[1])
+        # The texture stays where the share of light is the same round about: its spread in a small window.
+        share, count = (np.zeros(differing.shape, np.float32) for _ in range(2))
+        share[rows, columns], count[rows, columns] = keeps, 1.0
+        half = (differing.shape[1] // 2, differing.shape[0] // 2)
+        sums = [
+            cv2.blur(cv2.resize(each, half, interpolation=cv2.INTER_AREA), (5, 5))
+            for each in (count, share, share * share)
+        ]
+        at = (np.minimum(rows // 2, half[1] - 1), np.minimum(columns // 2, half[0] - 1))
+        many, mean, square = (np.asarray(each)[at] for each in sums)
+        many = np.maximum(many, 1e-6)
+        spread = np.sqrt(np.maximum(square / many - (mean / many) ** 2, 0.0))
+        alike = (spread < _SHADE_TEXTURE) & (many > 0.4)
+        sure = (spread < _SHADE_TEXTURE / 2) & (many > 0.9)
+        for still in self._stills:
+            left, top, right, bottom = still.box
+            sure &= (columns < left) | (columns >= right) | (rows < top) | (rows >= bottom)
+        umbra = self._umbra(keeps[sure])
+        if umbra is not None:
+            alike = np.abs(keeps - umbra) < _UMBRA_WITHIN
+        shade[rows[alike], columns[alike]] = 255
+        # Known by its depth, a shadow may be thin; by its texture only a patch is sure.
+        core = _DISC if umbra is None else _CROSS
+        shade = _mask(cv2.morphologyEx(shade, cv2.MORPH_OPEN, core))
+        # Its blurred rim is shade, too: darker by less, next to what was found.
+        rim = np.zeros_like(differing)
+        rim[rows, columns] = 255
+        return _mask(cv2.bitwise_and(cv2.dilate(shade, _RING), rim))
+
+    def _umbra(self, keeps: Floats) -> float | None:
+        """Return the share of light the shade of this hour keeps; None before it is known.
+
+        There is one sun: what shade keeps of the light is the same all over the street, and most of what
+        surely looks like shade is. A small shadow on a marked road has no texture to go by.
+        """
+        votes, edges = np.histogram(keeps, bins=_SHADE_BINS, range=_SHADE_KEEPS)
+        self._umbra_votes *= 0.998
+        self._umbra_votes += np.minimum(votes, _SHADE_MOST_VOTES)
+        smooth = np.convolve(self._umbra_votes, np.ones(3), mode="same")
+        best = int(smooth.argmax())
+        total = float(self._umbra_votes.sum())
+        if total < _SHADE_KNOWN_PX or smooth[best] < 0.25 * total:
+            return None
+        return float(edges[best] + edges[best + 1]) / 2
+
+    # -- what stands ---------------------------------------------------------------------------------
+
+    def _explained(self, image: Image, solid: Mask) -> Mask:
+        """Return where the picture is that of a still; let those go that have left."""
+        explained = np.zeros_like(solid)
+        staying = []
+        for still in self._stills:
+            left, top, right, bottom = still.box
+            part = np.s_[top:bottom, left:right]
+            off = _largest(cv2.absdiff(image[part], still.picture))
+            same = cv2.bitwise_and(cv2.bitwise_not(_exceeds(off, self._threshold[part], 6)), still.mask)
+            other = cv2.subtract(still.mask, same)
+            uncovered = cv2.subtract(other, solid[part])
+            area = still.area
+            if self._frame - still.since > _PARKED_S * self._rate:
+                self._heal(image, still.mask, left, top)
+                continue
+            if cv2.countNonZero(uncovered) > 0.08 * area or self._spread(other, area):
+                continue
+            staying.append(still)
+            # Between its pixels and its outline's blur nothing else is to be found.
+            explained[part] = cv2.max(explained[part], cv2.subtract(still.mask, cv2.erode(other, _CROSS)))
+        self._stills = staying
+        return explained
+
+    @staticmethod
+    def _spread(other: Mask, area: int) -> bool:
+        """Return whether what changed lies all over a still: it moves, nobody passes before it."""
+        changed = cv2.countNonZero(other)
+        if changed > 0.7 * area:
+            return True
+        if changed < 0.12 * area:
+            return False
+        _, _, width, height = cv2.boundingRect(other)
+        return width > 0.75 * other.shape[1] and height > 0.75 * other.shape[0]
+
+    def _settle(self, image: Image, lit: Image, moving: Mask, differing: Mask) -> None:
+        """Turn what has kept still into a still, or heal it where it is a ghost."""
+        height, width = (side // 2 for side in moving.shape)
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        here = cv2.resize(moving, (width, height), interpolation=cv2.INTER_NEAREST)
+        changed = _exceeds(
+            _largest(cv2.absdiff(small, self._steady)), self._threshold[1::2, 1::2][:height, :width]
+        )
+        cv2.copyTo(small, changed, self._steady)
+        self._steady_for += 1
+        self._steady_for[changed > 0] = 0
+        steady = cv2.bitwise_and(cv2.compare(self._steady_for, self._ghost_frames, cv2.CMP_GE), here)
+        if cv2.countNonZero(steady) == 0:
+            return
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(steady, connectivity=8)
+        for label in range(1, count):
+            left, top, wide, high, area = (int(value) for value in stats[label])
+            if 4 * area < self._least_area:
+                continue
+            x1, y1, x2, y2 = (
+                max(left - 3, 0),
+                max(top - 3, 0),
+                min(left + wide + 3, width),
+                min(top + high + 3, height),
+            )
+            half = np.s_[y1:y2, x1:x2]
+            alone = (labels[half] == label).astype(np.uint8) * 255
+            part = np.s_[2 * y1 : 2 * y2, 2 * x1 : 2 * x2]
+            mask = cv2.resize(alone, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+            mask = _mask(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _DISC))
+            outside = cv2.subtract(cv2.dilate(mask, _RING), cv2.dilate(mask, _DISC))
+            free = cv2.countNonZero(cv2.subtract(outside, differing[part]))
+            if free < 0.5 * cv2.countNonZero(outside):
+                continue  # a part of something larger that moves
+            stood_for = float(np.percentile(self._steady_for[half][alone > 0], 15)) / self._rate
+            verdict = _outline(image[part], lit[part], mask)
+            box = (2 * (x1 + 3), 2 * (y1 + 3), 2 * (x2 - 3), 2 * (y2 - 3))
+            stays = stood_for >= _STILL_S
+            if verdict == "ghost" or (stays and not self._plausible(box, verdict == "there")):
+                self._heal(image, _mask(cv2.dilate(mask, _RING)), 2 * x1, 2 * y1)
+            elif stays and verdict != "ghost":
+                self._stand(image, moving, mask, 2 * x1, 2 * y1)
+
+    def _stand(self, image: Image, moving: Mask, mask: Mask, x: int, y: int) -> None:
+        part = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
+        whole = cv2.bitwise_and(cv2.dilate(mask, _DISC), moving[part])
+        left, top, width, height = cv2.boundingRect(whole)
+        inner = np.s_[top : top + height, left : left + width]
+        self._made += 1
+        self._stills.append(
+            Still(
+                box=(x + left, y + top, x + left + width, y + top + height),
+                mask=_filled(_mask(whole[inner])),
+                picture=image[part][inner].copy(),
+                since=self._frame,
+                number=self._made,
+            )
+        )
+        moving[part][whole > 0] = 0
+
+    def _heal(self, image: Image, mask: Mask, x: int, y: int) -> None:
+        """Take the frame for the background under a mask, and remember for a while what was there before."""
+        part = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
+        under = mask > 0
+        until = self._frame + round(_REGRET_S * self._rate)
+        self._healed.append(_Healed(part, mask, self._mean[part].copy(), until))
+        self._mean[part][under] = image[part][under]
+        self._picture[part][under] = image[part][under]
+
+    def _regret(self, image: Image, differing: Mask) -> None:
+        """Undo a healing where the street looks again as before it: it was the plain side of a truck."""
+        kept = []
+        for healed in self._healed:
+            part, under = healed.part, healed.mask > 0
+            off = _largest(cv2.absdiff(image[part], cv2.convertScaleAbs(healed.before)))
+            back = (off <= self._threshold[part]) & (differing[part] > 0) & under
+            if back.sum() > 0.5 * under.sum():
+                self._mean[part][under] = healed.before[under]
+                self._picture[part][under] = np.clip(healed.before[under], 0, 255).astype(np.uint8)
+                differing[part][back] = 0
+            elif self._frame < healed.until:
+                kept.append(healed)
+        self._healed = kept
+
+
+_ONES = np.ones(3, np.float32)
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+_RING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+
+
+def _sharp(mask: Mask | Grey, difference: Mask) -> Mask:
+    """Cut a mask's rim where it is only the blur of an edge: less than half as different as what lies beside.
+
+    Lens, sensor and codec spread an edge over some pixels; where it is, it has half its height.
+    """
+    rim = cv2.subtract(mask, cv2.erode(mask, _DISC))
+    half = cv2.dilate(difference, _DISC) // 2
+    blurred = cv2.bitwise_and(rim, cv2.compare(difference, half, cv2.CMP_LT))
+    return _mask(cv2.subtract(mask, blurred))
+
+
+def _outline(image: Image, lit: Image, mask: Mask) -> str:
+    """Return whether the outline of a mask is an edge of the frame ("there"), or of the background."""
+    ring = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _DISC) > 0
+    now, usual = (float(_edges(picture)[ring].mean()) for picture in (image, lit))
+    if usual > 1.2 * now:
+        return "ghost"
+    return "there" if now > usual else "unclear"
+
+
+def _edges(picture: Image) -> Floats:
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, *axes, ksize=3) for axes in ((1, 0), (0, 1)))
+    return np.asarray(cv2.magnitude(across, down), np.float32)
+
+
+def _largest(difference: cv2.Mat | Image) -> Mask:
+    """Return the largest of the three channels (H, W)."""
+    blue, green, red = cv2.split(difference)
+    return _mask(cv2.max(cv2.max(blue, green), red))
+
+
+def _exceeds(difference: Mask, threshold: Mask, spare: int = 0) -> Mask:
+    over = (
+        cv2.subtract(cv2.subtract(difference, threshold), spare)
+        if spare
+        else cv2.subtract(difference, threshold)
+    )
+    return _mask(cv2.threshold(over, 0, 255, cv2.THRESH_BINARY)[1])
+
+
+def _filled(mask: Mask) -> Mask:
+    """Return a mask with its holes filled."""
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return _mask(cv2.drawContours(np.zeros_like(mask), outlines, -1, 255, -1))
+
+
+def _mask(array: cv2.Mat | NDArray[np.uint8]) -> Mask:
+    return np.asarray(array, np.uint8)

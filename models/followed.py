@@ -1,0 +1,140 @@
+"""Who a blob was a moment ago: speed for telling kinds apart, and boxes for blobs that have run together.
+
+Nothing of this leaves the detector; the node's tracks are made by its tracker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blobs import Blob
+from models.detections import KINDS
+
+Floats = NDArray[np.float64]
+_GROWN_UP = 5  # frames after which a follower's size is believed
+
+
+@dataclass(eq=False)
+class Followed:
+    """One road user as the detector remembers it.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the learnt picture.
+        velocity: pixels a frame.
+        trail: frame number and ground place of the last second.
+        evidence: (len(KINDS),) misfits so far, the recent ones weighing most.
+        size: smoothed width and height in pixels.
+        seen: frames with a box of its own; missed: frames since.
+    """
+
+    box: Floats
+    velocity: Floats
+    size: Floats
+    trail: deque[tuple[int, float, float]]
+    evidence: Floats = field(default_factory=lambda: np.zeros(len(KINDS)))
+    weight: float = 0.0
+    seen: int = 1
+    missed: int = 0
+    merged: int = 0
+
+    @property
+    def grown_up(self) -> bool:
+        return self.seen >= _GROWN_UP
+
+    def __post_init__(self) -> None:
+        self._born = self._foot
+
+    @property
+    def _foot(self) -> tuple[float, float]:
+        return float(self.box[0] + self.box[2]) / 2, float(self.box[3])
+
+    @property
+    def travelled(self) -> float:
+        """Return how far it is from where it was first seen, pixels."""
+        return float(np.hypot(self._foot[0] - self._born[0], self._foot[1] - self._born[1]))
+
+    @property
+    def foreseen(self) -> Floats:
+        return self.box + np.tile(self.velocity, 2)
+
+    def moved_to(self, box: Sequence[float] | Floats, *, measured: bool) -> None:
+        new = np.asarray(box, np.float64)
+        shift = (new - self.box).reshape(2, 2)
+        # The lower edge and the middle say where it is; a box that only grows has not moved.
+        step = np.array([shift[:, 0].mean(), shift[1, 1]]) / (self.missed + 1)
+        share = 0.5 if self.seen < 3 else 0.25 if measured else 0.1
+        self.velocity += share * (step - self.velocity)
+        self.box = new
+        self.missed = 0
+        if measured:
+            self.seen += 1
+            self.merged = 0
+            self.size += 0.3 * ((new[2:] - new[:2]) - self.size)
+        else:
+            self.merged += 1
+
+    def ground_speed(self, frame_rate_hz: float) -> tuple[float, float]:
+        """Return metres a second and heading in degrees; NaN before half a second is known."""
+        if len(self.trail) < 3 or self.trail[-1][0] - self.trail[0][0] < 0.4 * frame_rate_hz:
+            return float("nan"), float("nan")
+        track = np.asarray(self.trail, np.float64)
+        time = (track[:, 0] - track[:, 0].mean()) / frame_rate_hz
+        vx, vy = (float((time * track[:, axis]).sum() / (time**2).sum()) for axis in (1, 2))
+        return float(np.hypot(vx, vy)), float(np.rad2deg(np.arctan2(vy, vx)))
+
+
+def overlap(first: Floats, second: Sequence[float] | Floats) -> float:
+    """Return the area two boxes share."""
+    left, top = max(first[0], second[0]), max(first[1], second[1])
+    right, bottom = min(first[2], second[2]), min(first[3], second[3])
+    return float(max(right - left, 0.0) * max(bottom - top, 0.0))
+
+
+def area(box: Sequence[float] | Floats) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def iou(first: Floats, second: Sequence[float] | Floats) -> float:
+    shared = overlap(first, second)
+    return shared / max(area(first) + area(second) - shared, 1e-9)
+
+
+def members(blob: Blob, followed: Sequence[Followed]) -> list[Followed]:
+    """Return who a blob consists of: grown-up followers most of whose boxes lie in it."""
+    return [
+        each
+        for each in followed
+        if each.grown_up and overlap(each.foreseen, blob.box) > 0.55 * area(each.foreseen)
+    ]
+
+
+def unmerged_boxes(blob: Blob, inside: Sequence[Followed]) -> list[Floats]:
+    """Return a box for each of several road users in one blob.
+
+    Each goes on as it went; whoever is foremost on a side of the blob ends where the blob ends there.
+    """
+    foreseen = np.array([_resized(each) for each in inside])
+    limits = np.asarray(blob.box, np.float64)
+    shift = np.zeros((len(inside), 2))
+    counts = np.zeros((len(inside), 2))
+    for side, pick in ((0, np.argmin), (1, np.argmin), (2, np.argmax), (3, np.argmax)):
+        index = int(pick(foreseen[:, side]))
+        shift[index, side % 2] += limits[side] - foreseen[index, side]
+        counts[index, side % 2] += 1
+    boxes = []
+    for box, move, count, each in zip(foreseen, shift, counts, inside, strict=True):
+        step = np.clip(move / np.maximum(count, 1), -0.25 * each.size, 0.25 * each.size)
+        boxes.append(box + np.tile(step, 2))
+    return boxes
+
+
+def _resized(each: Followed) -> Floats:
+    """Return the foreseen box with the remembered size, its foot kept."""
+    left, _, right, bottom = each.foreseen
+    middle, (width, height) = (left + right) / 2, each.size
+    return np.array([middle - width / 2, bottom - height, middle + width / 2, bottom])

@@ -113,12 +113,15 @@ def stop_child(process: subprocess.Popen[bytes], *, timeout_s: float = 5.0) -> N
     process.wait()
 
 
-def start_broker(*, port: int | None = None, software: Software | None = None) -> Broker:
+def start_broker(
+    *, port: int | None = None, software: Software | None = None, max_packet_bytes: int | None = None
+) -> Broker:
     """Start a broker on loopback and return it once it takes connections.
 
     Args:
         port: a port to use; by default any free one.
         software: insist on one; by default mosquitto where it is installed, else amqtt.
+        max_packet_bytes: the largest packet it takes (mosquitto only); by default any.
 
     Raises:
         BrokerError: none is installed, or it does not start.
@@ -134,14 +137,15 @@ def start_broker(*, port: int | None = None, software: Software | None = None) -
     for attempt in range(tries):
         chosen = port or free_port()
         try:
-            return _start(software, path or "", chosen)
+            return _start(software, path or "", chosen, max_packet_bytes)
         except BrokerError:
             if attempt == tries - 1:
                 raise
     raise AssertionError("unreachable")
 
 
-def _start(software: Software, path: str, port: int) -> Broker:
+def _start(software: Software, path: str, port: int, max_packet_bytes: int | None) -> Broker:
+    _must_be_free(port)
     # Not in the caller's folder: the broker does not run as root and must be able to read its own.
     folder = Path(tempfile.mkdtemp(prefix="nearmiss-broker-"))
     folder.chmod(0o755)
@@ -151,6 +155,7 @@ def _start(software: Software, path: str, port: int) -> Broker:
         config.write_text(
             f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\n"
             "max_queued_messages 10000\nlog_dest stderr\nlog_type error\nlog_type warning\n"
+            + (f"max_packet_size {max_packet_bytes}\n" if max_packet_bytes else "")
         )
         config.chmod(0o644)
         command = [path, "-c", str(config)]
@@ -176,6 +181,16 @@ def _start(software: Software, path: str, port: int) -> Broker:
     tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
     broker.stop()
     raise BrokerError(f"{software} did not start on port {port}: {tail[0]}")
+
+
+def _must_be_free(port: int) -> None:
+    """Raise BrokerError where somebody listens already: their answer must not pass for the child's."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            raise BrokerError(f"port {port} on {LOOPBACK}: {error.strerror or error}") from error
 
 
 def _unprivileged() -> str | None:

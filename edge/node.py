@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 # SIGTERM lets the frames on the line finish; a source that hangs is left after this.
 PATIENCE_S = 3.0
 QUARTER_S = 900.0
+RATE_OVER_S = 5.0
 PLATE_EVERY_S = 86_400.0
 # Findings a consequence may still name; causes lie seconds back.
 FINDINGS_KEPT = 1000
@@ -55,11 +56,15 @@ class Figures:
     detector: str | None = None
     provider: str | None = None
     frames: int = 0
-    started: float = field(default_factory=time.monotonic)
+    frame_rate_hz: float | None = None  # over the last stretch that was measured
+    _since: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
 
-    def frame_rate_hz(self) -> float:
-        elapsed = time.monotonic() - self.started
-        return round(min(self.frames / elapsed, 1000.0), 1) if elapsed > 0 else 0.0
+    def measure(self) -> None:
+        """Take the frame rate anew where the last one is some seconds old."""
+        now, (then, frames) = time.monotonic(), self._since
+        if now - then >= RATE_OVER_S:
+            self.frame_rate_hz = round(min((self.frames - frames) / (now - then), 1000.0), 1)
+            self._since = (now, self.frames)
 
 
 def run(path: Path) -> int:
@@ -231,6 +236,7 @@ class Node:
 
     def _status(self, last_seq: int) -> Status:
         level = self._outbox.level()
+        self._figures.measure()
         state = self._figures.state
         if state == "running" and (self._publisher.overdue or level.quarantined):
             state = "degraded"
@@ -242,7 +248,7 @@ class Node:
                 "state": state,
                 "detector": self._figures.detector,
                 "provider": self._figures.provider,
-                "frame_rate_hz": self._figures.frame_rate_hz(),
+                "frame_rate_hz": self._figures.frame_rate_hz,
                 "outbox_rows": level.rows,
                 "evicted_clips": level.evicted_clips,
                 "evicted_events": level.evicted_events,

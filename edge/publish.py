@@ -149,10 +149,14 @@ class Publisher:
         """Return why a message must not leave, None where it may."""
         if row.drops >= LONE_DROPS and row.kind in ("clip", "plate"):
             return f"the broker hung up {row.drops} times on these {len(row.payload)} bytes"
-        limit = self._session.max_payload_bytes
+        limit = self._limit()
         if limit is not None and len(row.payload) + HEADER_BYTES > limit:
             return f"{len(row.payload)} bytes, and the broker takes packets of {limit}"
         return None
+
+    def _limit(self) -> int | None:
+        """Return the largest packet the broker has said it takes, None where it has said nothing."""
+        return self._session.max_payload_bytes
 
     def _publish_status(self) -> None:
         now = time.monotonic()

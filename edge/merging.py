@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.detections import KINDS, Detections
 
 FOUR_WHEELED = tuple(KINDS.index(kind) for kind in ("car", "bus", "truck"))
+_MOTORISED = (*FOUR_WHEELED, KINDS.index("motorcycle"))
 _PEDESTRIAN = KINDS.index("pedestrian")
 _TWO_WHEELED = (KINDS.index("bicycle"), KINDS.index("motorcycle"))
 
@@ -17,6 +18,8 @@ _TWO_WHEELED = (KINDS.index("bicycle"), KINDS.index("motorcycle"))
 # in the same frame overlaps by 0.9. People walk closer together than vehicles drive.
 _SAME_VEHICLE_IOU = 0.75
 _SAME_PERSON_IOU = 0.85
+# A second box that ends where the first does left, right and below is the same vehicle with less of a roof.
+_SAME_EDGES = 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +55,10 @@ def merged(detections: Detections) -> Merged:
             np.minimum(boxes[rider, :2], boxes[cycle, :2]), np.maximum(boxes[rider, 2:], boxes[cycle, 2:])
         ]
         scores[cycle] = max(scores[rider], scores[cycle])
-    four_wheeled = np.isin(detections.kinds, FOUR_WHEELED)
-    kept &= ~_doubled(boxes, scores, four_wheeled & kept, _SAME_VEHICLE_IOU)
-    kept &= ~_doubled(joined, scores, ~four_wheeled & kept, _SAME_PERSON_IOU)
+    motorised = np.isin(detections.kinds, _MOTORISED)
+    overlap = iou(joined, joined)
+    kept &= ~_doubled((overlap > _SAME_VEHICLE_IOU) | _share_edges(boxes), scores, motorised & kept)
+    kept &= ~_doubled(overlap > _SAME_PERSON_IOU, scores, ~motorised & kept)
     origin = np.flatnonzero(kept)
     left = Detections(joined[origin].astype(np.float32), scores[origin], detections.kinds[origin])
     return Merged(left, origin, ridden[origin])
@@ -104,19 +108,24 @@ def _riders(boxes: NDArray[np.float64], kinds: NDArray[np.int8]) -> list[tuple[i
 
 
 def _doubled(
-    boxes: NDArray[np.float64], scores: NDArray[np.float32], among: NDArray[np.bool_], same_iou: float
+    same: NDArray[np.bool_], scores: NDArray[np.float32], among: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Return which boxes (N,) coincide with a box of a higher score."""
-    doubled = np.zeros(len(boxes), bool)
+    """Return which boxes (N,) are the same (N, N) as a box of a higher score."""
+    doubled = np.zeros(len(scores), bool)
     order = np.flatnonzero(among)
     order = order[np.argsort(-scores[order], kind="stable")]
-    if len(order) < 2:
-        return doubled
-    overlap = iou(boxes[order], boxes[order])
-    for position in range(1, len(order)):
-        earlier = ~doubled[order[:position]]
-        doubled[order[position]] = bool((overlap[position, :position][earlier] > same_iou).any())
+    for position, box in enumerate(order):
+        better = order[:position]
+        doubled[box] = bool((same[box, better] & ~doubled[better]).any())
     return doubled
+
+
+def _share_edges(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which boxes (N, N) end at the same left, right and bottom."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    reach = _SAME_EDGES * np.minimum(size[:, None], size[None])[..., [0, 0, 1]]
+    apart = np.abs(boxes[:, None, (0, 2, 3)] - boxes[None][..., (0, 2, 3)])
+    return np.asarray((apart < reach).all(axis=-1))
 
 
 def iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,11 +27,12 @@ Floats = NDArray[np.float64]
 # Errors of a detector's box edges: so many pixels and such a share of the box (PETS S2L1, docs/tracking.md).
 # What stays over a whole track (boxes that are always a little large) no filter averages out.
 _EDGE_PX = 1.0
-_LASTING_PX, _LASTING_SHARE = 0.6, 0.01
+_LASTING_PX, _LASTING_SHARE = 1.0, 0.01
 # Boxes of neighbouring frames err alike: frames closer in time than this tell nothing new between them.
 _ERRS_ALIKE_S = 0.15
 _BORDER_SHARE = 0.006
 _FORGET_S = 5.0
+_UNSURE_HEADING = math.sin(math.radians(20.0))
 _HEADINGS: Floats = np.asarray(np.deg2rad(np.arange(0.0, 180.0, 15.0)))
 # A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it, turned as its lane
 # roughly is.
@@ -65,7 +66,13 @@ class _Placed:
 
     @property
     def sigma_m(self) -> float:
-        return math.sqrt(max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0))
+        """Error of the place, but for what lasts: boxes always a little large, the ground plane."""
+        filtered = max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0)
+        if math.isfinite(self.heading) or self.kind == PEDESTRIAN:
+            return math.sqrt(filtered)
+        # Fitted with a heading that is off so much, the middle of a long vehicle is off with it.
+        turned_m = _UNSURE_HEADING * float(self.state[4] - self.state[5]) / 2
+        return math.sqrt(filtered + turned_m**2)
 
 
 class Stage:
@@ -232,12 +239,11 @@ class _Road:
             placed.tail, placed.tail_sigma_m = here.copy(), sigma
         gone = here - placed.tail
         distance = float(np.linalg.norm(gone))
-        known = 0.0 if math.isfinite(placed.heading) else 2.0 * math.hypot(sigma, placed.tail_sigma_m)
-        rope = max(placed.shape.rope_m, known)
-        if distance < rope:
+        # A place that is unsure, as of a bus half in view, wanders without the bus turning.
+        if distance < max(placed.shape.rope_m, 2.0 * math.hypot(sigma, placed.tail_sigma_m)):
             return
         placed.heading = math.atan2(gone[1], gone[0])
-        placed.tail = here - gone / distance * placed.shape.rope_m
+        placed.tail, placed.tail_sigma_m = here - gone / distance * placed.shape.rope_m, sigma
         if placed.kind != PEDESTRIAN:
             _turn_solid(placed, placed.heading)
         else:

@@ -38,6 +38,7 @@ _SHADE_KEEPS = (0.38, 0.96)
 _SHADE_TINT = 0.035
 _SHADE_TEXTURE = 0.07
 _SHADE_BINS, _SHADE_MOST_VOTES, _SHADE_KNOWN_PX, _UMBRA_WITHIN = 29, 25, 500, 0.07
+_BODY_SHARE = 0.06  # of the picture's height: windows between body and roof, at most
 
 _LEARN_S = 8.0  # time constant with which the background follows the light
 _LEARN_EVERY = 3  # frames
@@ -135,6 +136,9 @@ class Background:
         self._regret(smooth, differing)
         shade = self._shade(smooth, lit, differing)
         solid = cv2.subtract(differing, shade)
+        # Ground is never seen between the upper and the lower parts of a body: that "shade" is its windows.
+        within = cv2.bitwise_and(cv2.morphologyEx(solid, cv2.MORPH_CLOSE, self._upright), shade)
+        solid, shade = cv2.max(solid, within), cv2.subtract(shade, within)
         explained = self._explained(smooth, solid)
         moving = cv2.subtract(solid, explained)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _CROSS)
@@ -150,6 +154,7 @@ class Background:
         self._mean = image.astype(np.float32)
         self._picture = image.copy()
         height, width = image.shape[:2]
+        self._upright = np.ones((max(3, round(_BODY_SHARE * height)) | 1, 1), np.uint8)
         self._noise = np.full((height, width), _LEAST_DIFFERENCE / _NOISE_SIGMAS, np.float32)
         self._threshold = np.full((height, width), round(_LEAST_DIFFERENCE), np.uint8)
         self._steady = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA).astype(

@@ -106,11 +106,14 @@ def iou(first: Floats, second: Sequence[float] | Floats) -> float:
 
 def members(blob: Blob, followed: Sequence[Followed]) -> list[Followed]:
     """Return who a blob consists of: grown-up followers most of whose boxes lie in it."""
-    return [
-        each
-        for each in followed
-        if each.grown_up and overlap(each.foreseen, blob.box) > 0.55 * area(each.foreseen)
-    ]
+    inside: list[Followed] = []
+    for each in sorted(followed, key=lambda one: -one.seen):
+        if not each.grown_up or overlap(each.foreseen, blob.box) < 0.55 * area(each.foreseen):
+            continue
+        # Two in nearly one place are one, seen twice while it came apart from another.
+        if all(iou(each.foreseen, other.foreseen) < 0.5 for other in inside):
+            inside.append(each)
+    return inside
 
 
 def unmerged_boxes(blob: Blob, inside: Sequence[Followed]) -> list[Floats]:

@@ -80,16 +80,24 @@ class MotionDetector:
         foreground = self._background.see(small)
         patches = blobs(foreground.moving, self._view, least_area=self._least_area)
         patches = [patch for patch in patches if self._plausible(patch.box)]
-        patches += [_still_blob(still) for still in foreground.stills]
-        boxes = self._assign(patches)
+        boxes = self._assign(patches, foreground.stills)
         return self._detections(boxes)
 
     # -- from blobs to road users --------------------------------------------------------------------
 
-    def _assign(self, patches: Sequence[Blob]) -> list[tuple[Followed, bool]]:
+    def _assign(self, patches: Sequence[Blob], stills: Sequence[Still]) -> list[tuple[Followed, bool]]:
         """Give every blob to who it is; return those seen in this frame, and whether each was seen alone."""
         free = list(self._followed)
         result: list[tuple[Followed, bool]] = []
+        for still in stills:
+            box = np.asarray(still.box, np.float64)
+            owner = self._owner(box, free)
+            if owner in free:
+                free.remove(owner)
+                owner.moved_to(box, measured=True)
+            else:
+                self._followed.append(owner)
+            result.append((owner, True))
         for patch in sorted(patches, key=lambda each: -area(each.box)):
             for blob, owner, alone in self._owners(patch, free):
                 if owner in free:
@@ -118,14 +126,18 @@ class MotionDetector:
         left = list(free)
         for part in parts:
             box = np.asarray(part.box, np.float64)
-            ranked = sorted(left, key=lambda each: -iou(each.foreseen, box))
-            if ranked and (iou(ranked[0].foreseen, box) > 0.15 or self._shares(ranked[0], box)):
-                owner = ranked[0]
+            owner = self._owner(box, left)
+            if owner in left:
                 left.remove(owner)
-            else:
-                owner = Followed(box, np.zeros(2), box[2:] - box[:2], deque(maxlen=round(self._rate)))
             owners.append((box, owner, len(parts) == 1 or len(parts) >= len(inside)))
         return owners
+
+    def _owner(self, box: Floats, candidates: Sequence[Followed]) -> Followed:
+        """Return whose box it is: the nearest of the candidates, or somebody new."""
+        best = max(candidates, key=lambda each: iou(each.foreseen, box), default=None)
+        if best is not None and (iou(best.foreseen, box) > 0.15 or self._shares(best, box)):
+            return best
+        return Followed(box, np.zeros(2), box[2:] - box[:2], deque(maxlen=max(4, round(self._rate))))
 
     @staticmethod
     def _shares(each: Followed, box: Floats) -> bool:
@@ -268,11 +280,6 @@ def _score(each: Followed, fit: float, *, cut: bool, alone: bool) -> float:
 
 def _extent(box: Sequence[float] | Floats) -> tuple[float, float]:
     return float(box[2] - box[0]), float(box[3] - box[1])
-
-
-def _still_blob(still: Still) -> Blob:
-    left, top, right, bottom = still.box
-    return Blob((left, top, right, bottom), still.mask)
 
 
 def _shrunk(image: Image, size: tuple[int, int]) -> Image:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 30.0
 # On loopback a receipt takes milliseconds; what has none after this is sent again.
-RETRY_S = 2.0
+RETRY_S = 0.5
 
 
 class ChainError(RuntimeError):

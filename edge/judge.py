@@ -27,7 +27,7 @@ from edge.tracks import TracksFile
 NODE = "judge"
 DETECTOR = "tracks-file"
 # Rows are judged this many seconds at a time: large enough to be quick, small enough for bounded memory.
-BEAT_S = 10.0
+BEAT_S = 20.0
 
 
 class _Rows(Protocol):

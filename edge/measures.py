@@ -37,28 +37,22 @@ class Footprints:
         )
 
 
-def _axes(first: Footprints, second: Footprints) -> list[tuple[Floats, Floats]]:
+def _reaches(first: Footprints, second: Footprints) -> list[tuple[Floats, Floats, Floats]]:
+    """Return the four axes that can separate two rectangles, each with how far both reach along it."""
+    facing = np.abs(first.cx * second.cx + first.cy * second.cy)
+    across = np.abs(first.cx * second.cy - first.cy * second.cx)
     return [
-        (first.cx, first.cy),
-        (-first.cy, first.cx),
-        (second.cx, second.cy),
-        (-second.cy, second.cx),
+        (first.cx, first.cy, first.half_length + second.half_length * facing + second.half_width * across),
+        (-first.cy, first.cx, first.half_width + second.half_length * across + second.half_width * facing),
+        (second.cx, second.cy, second.half_length + first.half_length * facing + first.half_width * across),
+        (-second.cy, second.cx, second.half_width + first.half_length * across + first.half_width * facing),
     ]
-
-
-def _reach(shape: Footprints, nx: Floats, ny: Floats) -> Floats:
-    return shape.half_length * np.abs(shape.cx * nx + shape.cy * ny) + shape.half_width * np.abs(
-        -shape.cy * nx + shape.cx * ny
-    )
 
 
 def separation_m(first: Footprints, second: Footprints) -> Floats:
     """Return how far footprints are apart along their best separating axis; negative where they overlap."""
     dx, dy = second.x - first.x, second.y - first.y
-    gaps = [
-        np.abs(dx * nx + dy * ny) - _reach(first, nx, ny) - _reach(second, nx, ny)
-        for nx, ny in _axes(first, second)
-    ]
+    gaps = [np.abs(dx * nx + dy * ny) - reach for nx, ny, reach in _reaches(first, second)]
     return np.asarray(np.maximum(np.maximum(gaps[0], gaps[1]), np.maximum(gaps[2], gaps[3])))
 
 
@@ -79,8 +73,7 @@ def time_to_collision_s(
     dx, dy = second.x - first.x, second.y - first.y
     enter = np.full(np.broadcast(dx, velocity_x_mps).shape, -np.inf)
     leave = np.full(enter.shape, np.inf)
-    for nx, ny in _axes(first, second):
-        reach = _reach(first, nx, ny) + _reach(second, nx, ny)
+    for nx, ny, reach in _reaches(first, second):
         offset = dx * nx + dy * ny
         speed = velocity_x_mps * nx + velocity_y_mps * ny
         still = np.abs(speed) < 1e-9
@@ -130,10 +123,21 @@ def passages(
     Args:
         first_times, second_times: (N,), (M,) of the footprints (N,), (M,), a tenth of a second apart.
     """
+    if _far_apart(first, second):
+        return None
     apart = separation_m(first[:, None], second[None, :])
     one = _passage(first_times, apart.min(axis=1))
     other = _passage(second_times, apart.min(axis=0))
     return None if one is None or other is None else (one, other)
+
+
+def _far_apart(first: Footprints, second: Footprints) -> bool:
+    reach = [float(np.hypot(each.half_length, each.half_width).max()) for each in (first, second)]
+    return any(
+        float(low.min()) - float(high.max()) > sum(reach)
+        for one, other in ((first.x, second.x), (first.y, second.y))
+        for low, high in ((one, other), (other, one))
+    )
 
 
 def _passage(times: Floats, apart_m: Floats) -> Passage | None:

@@ -155,6 +155,9 @@ class CrossingWatch:
 
         The largest of many noisy distances is too large; that of averaged ones hardly.
         """
+        on_road = rows[:, DEPTH] > 0
+        if not on_road.any():
+            return np.zeros(len(rows)), np.zeros(len(rows))
         times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
         half = HALF_S if jitter > 0.03 else 0.0
@@ -167,7 +170,8 @@ class CrossingWatch:
             return np.asarray((sums[high] - sums[low]) / count)
 
         x, y = mean(path.rows[:, X]), mean(path.rows[:, Y])
-        off = self._places.off_crosswalks_m(x, y).min(axis=-1)
+        off = np.zeros(len(rows))
+        off[on_road] = self._places.off_crosswalks_m(x[on_road], y[on_road]).min(axis=-1)
         return off, np.hypot(jitter / np.sqrt(count), common)
 
     def _noise(self, path: Path, rows: Floats) -> tuple[float, float]:

@@ -59,7 +59,7 @@ class Engine:
         self._entries = EntryWatch(self._places)
         self._crossings = CrossingWatch(self._places)
         self._board = TickBoard()
-        self._meetings = MeetingWatch(gap_s=site.thresholds.pet_flag_s + 1.5)
+        self._meetings = MeetingWatch(gap_s=site.thresholds.pet_flag_s + 0.5)
         self._held: list[Entry] = []
         self._near_misses: list[tuple[float, Finding]] = []
         self._red_entries: list[Finding] = []

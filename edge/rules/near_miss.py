@@ -12,7 +12,8 @@ PET          the second enters the conflict area                 first and secon
 TTC alone    TTC is least                                        the faster, the slower
 ===========  ==================================================  =======================
 
-The place is the crosswalk in which the second road user's (or the midway) point lies, else ``junction``.
+The place is the crosswalk the smaller road user (of equals: the point between them) was on, else
+``junction``.
 
 Source: Allen, Shin & Cooper (1978); Gettman et al., FHWA-HRT-08-051 (2008): thresholds and TTC along the way
 really taken, so that a turning car is not projected into the oncoming lane.
@@ -29,17 +30,19 @@ from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, sepa
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.meetings import Meeting
 from edge.rules.places import Places
-from edge.rules.samples import KINDS, Floats
+from edge.rules.samples import KINDS, Floats, Integers
 from edge.rules.ticks import (
     TCX,
     TCY,
     TDEPTH,
     TICK_S,
     TKIND,
+    TLENGTH,
     TSIGMA,
     TSPEED_SIGMA,
     TVX,
     TVY,
+    TWIDTH,
     TX,
     TY,
     TickTrack,
@@ -52,7 +55,8 @@ MOVING_MPS = 1.0
 # A vehicle that turns by this much within the next seconds is followed along its way.
 TURNING_DEG = 20.0
 TURN_AHEAD_S = 3.0
-LONGEST_TTC_S = 10.0
+# Longer ones are not worth a number.
+LONGEST_TTC_S = 3.0
 # Once is noise: a conflict lasts at least this many ticks.
 LEAST_TICKS = 2
 # A quarter metre off the kerb is where a person waits to cross.
@@ -97,13 +101,15 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
     speeds = [_at(track, tick, TVX, TVY) for track in (chosen.first, chosen.second)]
     fastest = max(speeds, key=lambda pair: math.hypot(*pair[:2]))
     measures["conflict_speed_mps"] = Measure(math.hypot(*fastest[:2]), fastest[2])
+    on_foot = meeting.first.pedestrian or meeting.second.pedestrian
+    margin_m = limits.crosswalk_margin_m if on_foot else 0.0
     kinds = [KINDS[int(_row(track, tick)[TKIND])] for track in (chosen.first, chosen.second)]
     return Finding(
         rule="near_miss",
         outcome=verdict,
         time=chosen.time,
         time_sigma_s=_time_sigma(chosen, tick),
-        place=places.place_at(chosen.x, chosen.y),
+        place=places.place_at(chosen.x, chosen.y, margin_m=margin_m),
         road_user=kinds[0],
         road_user2=kinds[1],
         signal=None,
@@ -162,15 +168,38 @@ def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
         return None
     leaves, enters = round(passed.leave / TICK_S), round(entered.enter / TICK_S)
     row, row2 = _row(first, leaves), _row(second, enters)
-    if row[TCX] * row2[TCX] + row[TCY] * row2[TCY] > math.cos(math.radians(CROSSING_DEG)):
+    if _alongside(row, second) or _alongside(row2, first):
         return None
     if math.hypot(row2[TVX], row2[TVY]) < 0.1:
         # It only stands at the edge of what the other swept.
         return None
     parts = [_position_sigma(each) / max(math.hypot(each[TVX], each[TVY]), 0.3) for each in (row, row2)]
-    return _Reading(
-        pet_s, math.hypot(*parts, 0.01), entered.enter, float(row2[TX]), float(row2[TY]), first, second
+    x, y = _where(
+        (first, round(passed.enter / TICK_S), leaves), (second, enters, round(entered.leave / TICK_S))
     )
+    return _Reading(pet_s, math.hypot(*parts, 0.01), entered.enter, x, y, first, second)
+
+
+def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:
+    """Return the middle of where the smaller road user was meanwhile; of equals, between the two."""
+    lengths = [float(track.rows[0, TLENGTH]) for track, _, _ in stays]
+    smallest = [stay for stay, length in zip(stays, lengths, strict=True) if length < 1.5 * min(lengths)]
+    middles = []
+    for track, start, end in smallest:
+        rows = track.between(start, max(end, start)).rows
+        rows = rows if len(rows) else _row(track, start)[None, :]
+        middles.append((float(rows[:, TX].mean()), float(rows[:, TY].mean())))
+    return float(np.mean([x for x, _ in middles])), float(np.mean([y for _, y in middles]))
+
+
+def _alongside(row: Floats, other: TickTrack) -> bool:
+    """Return whether the other went the same way at this place: it followed, merged or branched off.
+
+    Ways that run together have no conflict area with an end; what is between the two is a headway.
+    """
+    away = np.hypot(other.rows[:, TX] - row[TX], other.rows[:, TY] - row[TY])
+    there = other.rows[int(away.argmin())]
+    return bool(row[TCX] * there[TCX] + row[TCY] * there[TCY] > math.cos(math.radians(CROSSING_DEG)))
 
 
 def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
@@ -178,6 +207,10 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     last = min(meeting.first.end, meeting.second.end) - 1
     if last - start + 1 < LEAST_TICKS:
         return None
+    near = _near(meeting.first.between(start, last), meeting.second.between(start, last))
+    if near is None:
+        return None
+    start, last = start + near[0], start + near[1]
     one, other = meeting.first.between(start, last), meeting.second.between(start, last)
     a, b = one.footprints(), other.footprints()
     series = time_to_collision_s(
@@ -185,7 +218,7 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     )
     turning = _turning(meeting.first, start, last) | _turning(meeting.second, start, last)
     if turning.any():
-        series = np.where(turning, _along_ways(meeting, start, last), series)
+        series[turning] = _along_ways(meeting, start + np.flatnonzero(turning))
     eligible = separation_m(a, b) > 0
     vehicles = [track for track in (one, other) if not track.pedestrian]
     moving = np.zeros(len(series), dtype=bool)
@@ -211,15 +244,16 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     speed = math.hypot(float(row[TSPEED_SIGMA]), float(row2[TSPEED_SIGMA]))
     sigma = math.hypot(position / closing, value * speed / closing)
     first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
-    return _Reading(
-        value,
-        sigma,
-        (start + at) * TICK_S,
-        float(row[TX] + row2[TX]) / 2,
-        float(row[TY] + row2[TY]) / 2,
-        first,
-        second,
-    )
+    x, y = _where((one, start + at, start + at), (other, start + at, start + at))
+    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second)
+
+
+def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:
+    """Return the first and last tick at which the two could touch within the longest TTC."""
+    away = np.hypot(one.rows[:, TX] - other.rows[:, TX], one.rows[:, TY] - other.rows[:, TY])
+    reach = sum(float(np.hypot(*track.rows[0, TLENGTH : TWIDTH + 1])) / 2 for track in (one, other))
+    near = np.flatnonzero(away - reach <= (one.speeds() + other.speeds()) * LONGEST_TTC_S)
+    return (int(near[0]), int(near[-1])) if len(near) >= LEAST_TICKS else None
 
 
 def _turning(track: TickTrack, start: int, last: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -232,10 +266,10 @@ def _turning(track: TickTrack, start: int, last: int) -> np.ndarray[tuple[int], 
     return np.asarray((facing < math.cos(math.radians(TURNING_DEG))) & (not track.pedestrian))
 
 
-def _along_ways(meeting: Meeting, start: int, last: int) -> Floats:
+def _along_ways(meeting: Meeting, ticks: Integers) -> Floats:
     """Return TTC with each following its own way at its present speed, ``inf`` beyond the horizon."""
     horizon = np.arange(0.0, 3.0 + 1e-9, TICK_S)
-    one, other = (_projected(track, start, last, horizon) for track in (meeting.first, meeting.second))
+    one, other = (_projected(track, ticks, horizon) for track in (meeting.first, meeting.second))
     apart = separation_m(one, other)
     touching = apart <= 0
     at = touching.argmax(axis=1)
@@ -247,12 +281,12 @@ def _along_ways(meeting: Meeting, start: int, last: int) -> Floats:
     return np.asarray(np.where(touching.any(axis=1), ttc, np.inf))
 
 
-def _projected(track: TickTrack, start: int, last: int, horizon: Floats) -> Footprints:
+def _projected(track: TickTrack, ticks: Integers, horizon: Floats) -> Footprints:
     """Return where a track would be (ticks, horizon) on its own way, straight on beyond its end."""
     rows = track.rows
     steps = np.hypot(np.diff(rows[:, TX]), np.diff(rows[:, TY]))
     way = np.concatenate((np.zeros(1), np.cumsum(steps)))
-    index = np.arange(start, last + 1) - track.start
+    index = ticks - track.start
     reach = way[index][:, None] + track.speeds()[index][:, None] * horizon
     # Standing still makes no way: the last of equal distances is where it goes on from.
     keep = np.append(np.diff(way) > 1e-6, True)

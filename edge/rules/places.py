@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,12 @@ class Carriageway:
         return -normal if self.shape.contains(probe) else normal
 
 
+def _prepared(polygons: Sequence[Sequence[tuple[float, float]]]) -> Any:
+    shapes = np.array([shapely.make_valid(shapely.Polygon(corners)) for corners in polygons], dtype=object)
+    shapely.prepare(shapes)
+    return shapes
+
+
 @dataclass(frozen=True, eq=False)
 class Places:
     """Everything the rules look up about a site, computed once."""
@@ -160,6 +167,7 @@ class Places:
     lines: tuple[LineFrame, ...]
     carriageway: Carriageway | None
     crosswalks: tuple[Crosswalk, ...]
+    walk_shapes: Any
 
     @classmethod
     def of(cls, site: Site) -> Places:
@@ -168,16 +176,14 @@ class Places:
             lines=tuple(LineFrame.of(line, index) for index, line in enumerate(site.stop_lines)),
             carriageway=Carriageway.of(site),
             crosswalks=site.crosswalks,
+            walk_shapes=_prepared([walk.polygon for walk in site.crosswalks]),
         )
 
     def off_crosswalks_m(self, x: Floats, y: Floats) -> Floats:
-        """Return the distances (N, C) of points to every crosswalk; negative within it."""
-        points = np.stack([x, y], axis=-1)
-        return np.stack(
-            [distance_to_polygon(points, walk.polygon) for walk in self.crosswalks]
-            or [np.full(len(x), np.inf)],
-            axis=-1,
-        )
+        """Return the distances (N, C) of points to every crosswalk; 0 within it."""
+        if not self.crosswalks:
+            return np.full((len(x), 1), np.inf)
+        return np.asarray(shapely.distance(shapely.points(x, y)[:, None], self.walk_shapes[None, :]))
 
     def nearest_crosswalk(self, x: float, y: float) -> Crosswalk | None:
         if not self.crosswalks:
@@ -185,13 +191,11 @@ class Places:
         off = self.off_crosswalks_m(np.array([x]), np.array([y]))[0]
         return self.crosswalks[int(off.argmin())]
 
-    def place_at(self, x: float, y: float) -> str:
-        """Return the crosswalk a point is on, or ``junction``."""
-        nearest = self.nearest_crosswalk(x, y)
-        if nearest is None:
-            return "junction"
-        off = float(distance_to_polygon(np.array([x, y]), nearest.polygon))
-        return nearest.id if off <= 0 else "junction"
+    def place_at(self, x: float, y: float, *, margin_m: float) -> str:
+        """Return the crosswalk a point is on or no more than a margin beside, or ``junction``."""
+        off = self.off_crosswalks_m(np.array([x]), np.array([y]))[0]
+        nearest = int(off.argmin())
+        return self.crosswalks[nearest].id if off[nearest] <= margin_m else "junction"
 
     def road_at(self, x: float, y: float) -> str:
         """Return the nearest roadway's id, or ``roadway-N`` counted from 1."""

@@ -132,6 +132,12 @@ class WireSignal(Record):
     source: SignalSourceKind
 
 
+_ORDER = (
+    *("v", "id", "seq", "n", "site", "node", "rule", "outcome", "time", "time_sigma_s", "place"),
+    *("road_user", "road_user2", "signal", "measures", "clip", "caused_by", "detector", "software"),
+)
+
+
 class _Finding(Record):
     v: Literal[1] = 1
     site: SiteId
@@ -154,12 +160,13 @@ class _Finding(Record):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        # Fields that only some events have are left out of the others, not written as null.
+        # Fields that only some events have are left out of the others, not written as null; the rest stand
+        # in the order of the contract, so that a person can read a line.
         record: dict[str, object] = serialise(self)
         return {
-            field: value
-            for field, value in record.items()
-            if value is not None or field not in ("road_user2", "caused_by")
+            field: record[field]
+            for field in _ORDER
+            if field in record and not (record[field] is None and field in ("road_user2", "caused_by"))
         }
 
 

@@ -81,6 +81,10 @@ class ClipFolder:
         """Return the hash of every file here."""
         return {path.stem for path in self._folder.glob("??/*.json")}
 
+    def older_than(self, time_s: int) -> set[str]:
+        """Return the hash of every file written before an instant, seconds UTC."""
+        return {path.stem for path in self._folder.glob("??/*.json") if path.stat().st_mtime < time_s}
+
     def sweep_parts(self) -> int:
         """Remove what an interrupted write left, and return how many files that were."""
         parts = list(self._folder.glob("??/*.part"))

@@ -73,7 +73,17 @@ def _sweep_blobs(connection: Connection, clips: ClipFolder, retention: Retention
             connection.execute(delete(blobs).where(blobs.c.hash.in_(hashes)))
         _prove(connection, "blobs", why, len(past), sum(size for _, size in past), now_s)
         gone += len(past)
-    return gone
+    return gone + _sweep_strays(connection, clips, now_s - int(retention.clip_unreviewed_h * HOUR_S), now_s)
+
+
+def _sweep_strays(connection: Connection, clips: ClipFolder, before_s: int, now_s: int) -> int:
+    """Delete files that no row knows: written, then the collector was killed before it could commit."""
+    known = set(connection.execute(select(blobs.c.hash)).scalars())
+    strays = clips.older_than(before_s) - known
+    for hash_ in strays:
+        clips.delete(hash_)
+    _prove(connection, "blobs", "file without a row", len(strays), 0, now_s)
+    return len(strays)
 
 
 def _sweep_events(connection: Connection, before_s: int, now_s: int) -> int:

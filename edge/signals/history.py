@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -92,7 +92,7 @@ class SignalHistory:
 
     def _look_up(self, group: str, time: float) -> SignalReading:
         line = self._timelines.get(group)
-        if line is None or not time >= line.times[0]:  # NaN is at no time
+        if line is None or not line.times or not time >= line.times[0]:  # NaN is at no time
             return unknown(group)
         index = bisect_right(line.times, time) - 1
         end = line.times[index + 1] if index + 1 < len(line.times) else math.inf
@@ -139,6 +139,13 @@ class LiveHistory(SignalHistory):
         self._timelines[group] = _Timeline(tuple(times[forget:]), tuple(readings[forget:]))
         self._last.pop(group, None)
         return True
+
+    def retract(self, group: str, time: float) -> None:
+        """Take back what was said of a group from an instant on, for a source that knows better now."""
+        line = self._timelines.get(group)
+        if line is not None:
+            kept = bisect_left(line.times, time)
+            self._timelines[group] = _Timeline(line.times[:kept], line.readings[:kept])
 
     def heard(self, group: str, time: float) -> None:
         """Note that the source still says what it said of a group."""

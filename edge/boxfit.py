@@ -23,6 +23,8 @@ _SIZE = slice(4, 7)
 # An edge that is further off than this many sigma is taken for hidden or misread, and counts less the further
 # it is off (Huber's weight).
 _DOUBTED_SIGMAS = 2.5
+# A box whose misfit is above this (chi-squared of four edges: 1 in 20) counts less as a whole.
+_DOUBTED_MISFIT = 9.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Boxes:
     Attributes:
         edges_px: (N, 4) left, top, right, bottom.
         sigma_px: (N, 4) of each edge; inf where it is not known at all.
-        cut: (N, 4) edges that lie on the image border: the solid may go on beyond.
+        cut: (N, 4) edges at the image border or behind something: the solid may go on beyond.
     """
 
     edges_px: Floats
@@ -99,53 +101,85 @@ def fitted(
     view: View,
     boxes: Boxes,
     *,
+    size_limits: tuple[Floats, Floats],
     rounds: int,
     doubt: bool = True,
 ) -> tuple[Floats, Floats, Floats]:
     """Return states (N, STATE), covariances (N, STATE, STATE) and misfits (N,) after the boxes were seen.
 
+    Args:
+        state, covariance: what was foreseen.
+        heading, points, view: as in ``picture``.
+        size_limits: smallest and largest sizes (N, 3) a solid may have.
+        rounds: of the iteration.
+        doubt: whether edges and boxes far from what was foreseen count less.
+
     The misfit is the sum of squared residuals in sigmas, of the edges and of the change to the state: twice
     the negative logarithm of the likelihood but for a constant. A solid that would lie behind the camera is
     left as it was, its misfit inf.
     """
-    best = state.copy()
-    after = covariance
     sigma = boxes.sigma_px
-    for turn in range(rounds):
+    if doubt:
+        edges, slope = picture(state, heading, points, view)
+        spread = np.einsum("nij,njk,nik->ni", slope, covariance, slope)
+        off = np.abs(_residual(edges, boxes)) / np.sqrt(spread + sigma**2)
+        sigma = sigma * np.sqrt(np.maximum(1.0, off / _DOUBTED_SIGMAS))
+    best, after, misfit = _updated(
+        state, covariance, heading, points, view, boxes, sigma, size_limits, rounds
+    )
+    if doubt and bool((misfit > _DOUBTED_MISFIT).any()):
+        # A box that no solid fits so near to where this one was: half hidden, or two road users in one box.
+        worse = np.where(np.isfinite(misfit), misfit, 1.0) / _DOUBTED_MISFIT
+        sigma = sigma * np.sqrt(np.maximum(1.0, worse))[:, None]
+        best, after, misfit = _updated(
+            state, covariance, heading, points, view, boxes, sigma, size_limits, rounds
+        )
+    return best, after, misfit
+
+
+def _updated(
+    state: Floats,
+    covariance: Floats,
+    heading: Floats,
+    points: Floats,
+    view: View,
+    boxes: Boxes,
+    sigma: Floats,
+    size_limits: tuple[Floats, Floats],
+    rounds: int,
+) -> tuple[Floats, Floats, Floats]:
+    best, after = state.copy(), covariance
+    for _ in range(rounds):
         edges, slope = picture(best, heading, points, view)
-        # A cut edge says only that the solid reaches the border: nothing where it is foreseen beyond.
-        beyond = boxes.cut & _is_beyond(edges, boxes.edges_px)
-        noise = np.where(beyond | ~np.isfinite(edges), np.inf, sigma)
-        if doubt and turn == 0:
-            foreseen = np.sqrt(np.einsum("nij,njk,nik->ni", slope, covariance, slope) + sigma**2)
-            off = np.abs(boxes.edges_px - edges) / foreseen
-            sigma = sigma * np.sqrt(np.maximum(1.0, np.nan_to_num(off, nan=1.0) / _DOUBTED_SIGMAS))
-            noise = np.where(np.isinf(noise), np.inf, sigma)
-        weight = np.where(np.isinf(noise), 0.0, 1.0 / np.where(np.isinf(noise), 1.0, noise))
-        edges = np.where(np.isfinite(edges), edges, boxes.edges_px)
+        residual = _residual(edges, boxes)
+        weight = np.where(np.isnan(edges) | _is_beyond(edges, boxes), 0.0, 1.0 / sigma)
         seen = slope * weight[..., None]
-        missed = (boxes.edges_px - edges + np.einsum("nij,nj->ni", slope, best - state)) * weight
+        missed = (residual + np.einsum("nij,nj->ni", slope, best - state)) * weight
         inner = np.einsum("nij,njk,nlk->nil", seen, covariance, seen) + np.eye(4)
         gain = np.swapaxes(np.linalg.solve(inner, seen @ covariance), 1, 2)
         best = state + np.einsum("nij,nj->ni", gain, missed)
-        best[:, _SIZE] = np.maximum(best[:, _SIZE], 0.1)
+        best[:, _SIZE] = np.clip(best[:, _SIZE], *size_limits)
         after = covariance - gain @ seen @ covariance
     edges, _ = picture(best, heading, points, view)
-    lost = np.asarray(~np.isfinite(edges).all(axis=1))
-    beyond = boxes.cut & _is_beyond(edges, boxes.edges_px)
-    off = np.where(beyond | lost[:, None] | np.isinf(sigma), 0.0, (boxes.edges_px - edges) / sigma)
+    lost = np.asarray(np.isnan(edges).any(axis=1))
     change = best - state
     prior = np.einsum("ni,ni->n", change, np.linalg.solve(covariance, change[..., None])[..., 0])
-    misfit = np.where(lost, np.inf, (off**2).sum(axis=1) + prior)
+    misfit = ((_residual(edges, boxes) / sigma) ** 2).sum(axis=1) + prior
     after = (after + np.swapaxes(after, 1, 2)) / 2
     return (
         np.where(lost[:, None], state, best),
         np.where(lost[:, None, None], covariance, after),
-        misfit,
+        np.where(lost, np.inf, misfit),
     )
 
 
-def _is_beyond(edges: Floats, border: Floats) -> Bools:
-    """Return which foreseen edges (N, 4) lie outside the measured ones, left and top being smaller."""
+def _residual(edges: Floats, boxes: Boxes) -> Floats:
+    """Return by how much the measured edges (N, 4) lie off the foreseen ones; 0 where that tells nothing."""
+    unknown = np.asarray(np.isnan(edges) | _is_beyond(edges, boxes))
+    return np.where(unknown, 0.0, boxes.edges_px - np.where(unknown, 0.0, edges))
+
+
+def _is_beyond(edges: Floats, boxes: Boxes) -> Bools:
+    """Return which foreseen edges (N, 4) lie outside a measured one that is cut: it tells nothing of them."""
     outward = np.array([-1.0, -1.0, 1.0, 1.0])
-    return np.asarray((edges - border) * outward > 0)
+    return np.asarray(boxes.cut & ((edges - boxes.edges_px) * outward > 0))

@@ -18,6 +18,7 @@ from calibration.geometry import direction
 from calibration.plane import Plane
 from calibration.site import Site
 from edge.boxfit import STATE, Boxes, View, fitted
+from edge.hiding import hidden_edges
 from edge.scene import MOTOR_VEHICLES, PEDESTRIAN, Kind, RoadUser, Scene, Signals
 from edge.shapes import SHAPES, Shape, padded
 from edge.tracker import Track
@@ -32,6 +33,11 @@ _LASTING_PX, _LASTING_SHARE = 1.0, 0.01
 _ERRS_ALIKE_S = 0.15
 _BORDER_SHARE = 0.006
 _FORGET_S = 5.0
+_SIZE_SIGMAS = 3.0
+# What a box that stands still allows of speed, and of change to it.
+_STILL_MPS, _STILL_MPS2 = 0.1, 0.5
+# An edge this near to something in front of it may be where that begins, not where the road user ends.
+_HIDDEN_PX = 5.0
 _UNSURE_HEADING = math.sin(math.radians(20.0))
 _HEADINGS: Floats = np.asarray(np.deg2rad(np.arange(0.0, 180.0, 15.0)))
 # A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it, turned as its lane
@@ -112,6 +118,8 @@ class _Road:
         self._plane = plane
         self._site = site
         self._view, self._solid = _view(plane)
+        heads = [head.region_px for head in site.signal_heads]
+        self._heads_px: Floats = np.asarray(heads, np.float64).reshape(-1, 4)
         self._placed: dict[int, _Placed] = {}
 
     def users(self, tracks: Sequence[Track], time: float, interval_s: float) -> tuple[RoadUser, ...]:
@@ -133,9 +141,7 @@ class _Road:
             if placed.kind != track.kind:
                 _become(placed, track.kind)
             step = time - placed.time
-            if track.detection is None and _stands(placed):
-                placed.state[2:4] = 0.0
-            _move(placed, step)
+            _move(placed, step, still=track.still)
             placed.time = time
 
     def _fit(self, tracks: Sequence[Track], time: float, interval_s: float) -> None:
@@ -154,6 +160,7 @@ class _Road:
             np.stack([_POINTS[placed.kind] for _, placed in seen]),
             self._view,
             self._boxes([track for track, _ in seen], interval_s),
+            size_limits=_size_limits([placed.kind for _, placed in seen]),
             rounds=2,
         )
         for index, (_, placed) in enumerate(seen):
@@ -181,6 +188,7 @@ class _Road:
             np.repeat(_POINTS[track.kind][None], count, axis=0),
             self._view,
             boxes,
+            size_limits=_size_limits([track.kind] * count),
             rounds=6,
             doubt=False,
         )
@@ -224,6 +232,7 @@ class _Road:
         margin = _BORDER_SHARE * width
         border = np.array([margin, margin, width - margin, height - margin])
         cut = np.concatenate([edges[:, :2] <= border[:2], edges[:, 2:] >= border[2:]], axis=1)
+        cut |= hidden_edges(edges, self._heads_px, margin_px=_HIDDEN_PX)
         size = (edges[:, 2:] - edges[:, :2])[:, [0, 1, 0, 1]]
         share = np.array([SHAPES[track.kind].misfit for track in tracks])[:, None]
         sigma = np.hypot(_EDGE_PX, share * size)
@@ -293,10 +302,11 @@ def _view(plane: Plane) -> tuple[View, bool]:
 _POINTS: dict[Kind, Floats] = {kind: padded(shape.points) for kind, shape in SHAPES.items()}
 
 
-def _stands(placed: _Placed) -> bool:
-    """Return whether the speed is nought within its error."""
-    speed = float(np.linalg.norm(placed.state[2:4]))
-    return speed < max(0.3, 1.5 * math.sqrt(float(np.linalg.eigvalsh(placed.covariance[2:4, 2:4])[-1])))
+def _size_limits(kinds: Sequence[Kind]) -> tuple[Floats, Floats]:
+    """Return the smallest and largest sizes (N, 3) of kinds."""
+    middle = np.stack([SHAPES[kind].size_m for kind in kinds])
+    reach = _SIZE_SIGMAS * np.stack([SHAPES[kind].size_sigma_m for kind in kinds])
+    return np.maximum(middle - reach, 0.1), middle + reach
 
 
 def _become(placed: _Placed, kind: Kind) -> None:
@@ -309,8 +319,16 @@ def _become(placed: _Placed, kind: Kind) -> None:
     placed.covariance[(0, 1), (0, 1)] += float(change.max()) ** 2
 
 
-def _move(placed: _Placed, step_s: float) -> None:
-    """Foresee where a track is after a step: it goes on, and what is known of its size fades."""
+def _move(placed: _Placed, step_s: float, *, still: bool) -> None:
+    """Foresee where a track is after a step: it goes on, and what is known of its size fades.
+
+    What stands still in the image has no speed; else flickering boxes would make parked cars dart about.
+    """
+    if still:
+        spread = placed.covariance[:, 2:4]
+        gain = spread @ np.linalg.inv(placed.covariance[2:4, 2:4] + _STILL_MPS**2 * np.eye(2))
+        placed.state = placed.state - gain @ placed.state[2:4]
+        placed.covariance = placed.covariance - gain @ spread.T
     shape = placed.shape
     kept = np.exp(-step_s / shape.size_lasts_s)
     moves = np.eye(STATE)
@@ -320,7 +338,7 @@ def _move(placed: _Placed, step_s: float) -> None:
     placed.state[4:] += (1.0 - kept) * shape.size_m
     # White noise of acceleration as strong as if each lasted a second, so that the growth of the error does
     # not depend on how many frames the second has.
-    power = shape.acceleration_mps2**2
+    power = (_STILL_MPS2 if still else shape.acceleration_mps2) ** 2
     noise = np.zeros((STATE, STATE))
     for axis in (0, 1):
         noise[axis, axis] = power * step_s**3 / 3

@@ -48,6 +48,7 @@ class Track:
         kind: the class most of the recent boxes had.
         confirmed: seen often enough to be judged by a rule.
         detection: index of its box in the frame's detections; None while it is not detected.
+        still: its box has not moved for a second.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Track:
     kind: Kind
     confirmed: bool
     detection: int | None
+    still: bool = False
 
 
 class RoadUserTracker(Protocol):
@@ -92,7 +94,7 @@ class _Seen:
         return self.hits >= _CONFIRM_HITS and self.last - self.first >= _CONFIRM_S
 
     @property
-    def stands(self) -> bool:
+    def still(self) -> bool:
         return self.last - self.anchored >= _STANDS_AFTER_S
 
     def see(self, box: NDArray[np.float32], kind: int, weight: float, time: float) -> None:
@@ -199,10 +201,10 @@ class _Group:
             member = matched.get(name)
             if member is not None:
                 box, detection = users.detections.boxes_px[member], int(users.origin[member])
-                yield Track(seen.number, _box(box), seen.kind, seen.confirmed, detection)
+                yield Track(seen.number, _box(box), seen.kind, seen.confirmed, detection, seen.still)
                 continue
-            if seen.stands:
-                yield Track(seen.number, _box(seen.box), seen.kind, seen.confirmed, None)
+            if seen.still:
+                yield Track(seen.number, _box(seen.box), seen.kind, seen.confirmed, None, still=True)
             elif time - seen.last <= _COAST_S:
                 box = alive[name].get_state_bbox()
                 yield Track(seen.number, _box(box), seen.kind, seen.confirmed, None)

@@ -97,7 +97,7 @@ def box(length: float, width: float, *, x: float = 0.0, y: float = 0.0, cut: flo
             (-half_l + cut, -half_w),
             (half_l - cut, -half_w),
         ]
-    return np.array(corners) + np.array([x, y])
+    return np.asarray(np.array(corners) + np.array([x, y]))
 
 
 def _ring(radius: float, x: float = 0.0, y: float = 0.0, *, squeeze: float = 1.0, corners: int = 8) -> Floats:

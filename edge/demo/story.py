@@ -88,7 +88,7 @@ def actors() -> tuple[Actor, ...]:
             "car",
             SILVER,
             lane_path("N", "left"),
-            Course.passing(10.6, 7.0).stop(11.0, 2.2).go(15.9, 2.0, 7.0),
+            Course.passing(10.6, 7.0).stop(9.0, 2.2).go(16.9, 2.0, 7.0),
         ),
         _ride("bus in the last second of green", "bus", YELLOW, north, Course.passing(13.3, 9.0)),
         _ride(
@@ -117,7 +117,7 @@ def actors() -> tuple[Actor, ...]:
             "car",
             RED,
             lane_path("W", "right"),
-            Course.passing(8.0, 8.0).stop(-0.8, 2.0).go(21.0, 2.0, 5.5),
+            Course.passing(8.0, 8.0).stop(-0.8, 2.0).go(21.5, 2.0, 5.5),
         ),
         _walk(
             "pedestrian cut off by the right turn",
@@ -128,7 +128,7 @@ def actors() -> tuple[Actor, ...]:
                     (16.6, -6.4, -8.1),
                     (20.6, -5.8, -8.1),
                     (29.0, 5.8, -8.1),
-                    (45.0, 30.0, -8.1),
+                    (45.0, 30.0, -8.6),
                 )
             ),
         ),
@@ -145,7 +145,7 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "starts on flashing, first cycle",
             YELLOW,
-            walk(20.0, (-20.0, -7.6), (-5.4, -7.9, 1.5), (5.6, -7.9, 1.4), (30.0, -7.9, 1.4)),
+            walk(20.0, (-20.0, -7.6), (-5.4, -7.9, 1.5), (5.6, -7.9, 1.4), (30.0, -6.9, 1.4)),
         ),
         _ride(
             "cyclist through red",
@@ -174,7 +174,7 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "crosses against the signal, second cycle",
             VIOLET,
-            walk(33.0, (26.0, -8.1), (5.8, -8.1, 1.4), (-6.0, -8.1, 1.45), (-26.0, -7.4, 1.4)),
+            walk(33.0, (26.0, -7.6), (5.8, -8.1, 1.4), (-6.0, -8.1, 1.45), (-26.0, -7.4, 1.4)),
         ),
         _ride(
             "right turn long after the pedestrian",
@@ -197,7 +197,7 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "starts on flashing, second cycle",
             BLUE,
-            walk(36.0, (20.0, -6.6), (8.1, -6.4, 1.4), (8.1, 5.6, 1.45), (40.0, 6.8, 1.45)),
+            walk(41.0, (20.0, -6.6), (8.1, -6.4, 1.4), (8.1, 5.6, 1.45), (40.0, 6.8, 1.45)),
         ),
         _ride("car over the line on amber, southbound", "car", GREY, south, Course.passing(55.6, 11.0)),
         _ride("car through red", "car", YELLOW, south, Course.passing(59.0, 12.0)),
@@ -235,7 +235,7 @@ def actors() -> tuple[Actor, ...]:
             "car",
             TEAL,
             west,
-            Course.passing(76.4, 10.0).stop(-1.2, 2.4),
+            Course.passing(76.9, 10.0).stop(-1.2, 2.4),
         ),
         _ride(
             "bus off on green",

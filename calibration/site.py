@@ -97,6 +97,13 @@ class Roadway(_Record):
     polygon: Polygon
 
 
+class Box(_Record):
+    """An area to be kept clear; without one it is the space between the stop lines."""
+
+    id: PlaceId
+    polygon: Polygon
+
+
 class SignalHead(_Record):
     """A signal head as seen in the image: blanked in the plate, drawn from data in a clip.
 
@@ -262,6 +269,7 @@ class Site(_Record):
     stop_lines: tuple[StopLine, ...] = ()
     crosswalks: tuple[Crosswalk, ...] = ()
     roadways: tuple[Roadway, ...] = ()
+    boxes: tuple[Box, ...] = ()
     signal_heads: tuple[SignalHead, ...] = ()
     controller: Controller = Controller()
     controller_phases: Annotated[tuple[ControllerPhase, ...], Field(max_length=64)] = ()
@@ -274,10 +282,11 @@ class Site(_Record):
 
     @model_validator(mode="after")
     def _places_are_distinct(self) -> Self:
-        named: tuple[StopLine | Crosswalk | Roadway, ...] = (
+        named: tuple[StopLine | Crosswalk | Roadway | Box, ...] = (
             *self.stop_lines,
             *self.crosswalks,
             *self.roadways,
+            *self.boxes,
         )
         places = [place.id for place in named if place.id]
         doubled = sorted({place for place in places if places.count(place) > 1})

@@ -10,18 +10,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from calibration.site import Site
+from calibration.site import Crosswalk, Site
 from edge.rules.amber_entry import amber_entry
+from edge.rules.blocking_box import Box, judge_inside
 from edge.rules.crossing_outside_crosswalk import crossing_outside_crosswalk
 from edge.rules.crossings import CrossingWatch, Start, Stay
 from edge.rules.entries import Entry, EntryWatch
 from edge.rules.exposure import ExposureCounts
+from edge.rules.failure_to_yield import Claim, failure_to_yield
 from edge.rules.finding import Exposure, Finding
-from edge.rules.meetings import Meeting, MeetingWatch
+from edge.rules.meetings import MeetingWatch
 from edge.rules.near_miss import near_miss
 from edge.rules.path import COLUMNS, DEPTH, LOST_S, TIME, Path, segments
 from edge.rules.pedestrian_signal import pedestrian_signal
@@ -30,18 +32,15 @@ from edge.rules.red_light_entry import red_light_entry
 from edge.rules.right_on_red import held, judge_held
 from edge.rules.samples import PEDESTRIAN_CODE, Samples
 from edge.rules.ticks import TickBoard, TickTrack, tick_before
-from edge.scene import PEDESTRIAN, Scene, Signals
+from edge.rules.verdict import shown
+from edge.rules.wrong_way import WrongWayWatch
+from edge.scene import PEDESTRIAN, Scene, Signals, State
 
 BEAT_S = 0.5
 # A red-light entry may be behind a near miss that follows within this time.
 CAUSE_S = 10.0
 # A near miss in which one road user's entry is not yet decided waits this long for it.
 DECIDE_S = 20.0
-
-
-@dataclass(slots=True)
-class _Held:
-    entry: Entry
 
 
 class Engine:
@@ -58,6 +57,10 @@ class Engine:
         self._serial = 0
         self._entries = EntryWatch(self._places)
         self._crossings = CrossingWatch(self._places)
+        self._wrong_way = WrongWayWatch(self._places)
+        self._boxes = Box.all_of(site)
+        self._inside: list[Entry] = []
+        self._claims: dict[int, list[Claim]] = {}
         self._board = TickBoard()
         self._meetings = MeetingWatch(gap_s=site.thresholds.pet_flag_s + 0.5)
         self._held: list[Entry] = []
@@ -193,12 +196,14 @@ class Engine:
                 self._parts.append(part)
             for entry in self._entries.feed(path, fresh):
                 yield from self._entered(entry, self._signals)
+            yield from self._wrong_way.feed(path, fresh)
             for found in self._crossings.feed(path, fresh):
                 yield from self._walked(found, self._signals)
         yield from self._decided(self._signals)
         for path in ended:
             self._entries.forget(path)
             self._crossings.forget(path)
+            self._wrong_way.forget(path)
 
     def _entered(self, entry: Entry, signals: Signals) -> Iterator[Finding]:
         line = entry.frame.line
@@ -208,6 +213,7 @@ class Engine:
         amber = amber_entry(entry, signals)
         if amber is not None:
             yield amber
+        self._inside.append(entry)
         if held(entry):
             self._held.append(entry)
             return
@@ -224,6 +230,14 @@ class Engine:
             elif finding is not None:
                 yield from self._once_a_cycle(finding, signals)
         self._held = waiting
+        inside = []
+        for entry in self._inside:
+            known, finding = judge_inside(entry, self._boxes, self._board, signals)
+            if finding is not None:
+                yield finding
+            if not known:
+                inside.append(entry)
+        self._inside = inside
 
     def _once_a_cycle(self, finding: Finding, signals: Signals) -> Iterator[Finding]:
         into = finding.measures.get("into_red_s")
@@ -244,17 +258,31 @@ class Engine:
             return
         if found.crosswalk is not None:
             self._exposure.add(found.instant.time, found.crosswalk.id, PEDESTRIAN)
+            self._claim(found, found.crosswalk, signals)
         yield from pedestrian_signal(found, signals)
+
+    def _claim(self, start: Start, crosswalk: Crosswalk, signals: Signals) -> None:
+        """Remember a pedestrian's start, for the vehicles that may have to yield."""
+        states: frozenset[State] = frozenset()
+        if crosswalk.signal_group is not None:
+            states = shown(signals, crosswalk.signal_group, start.instant.time, start.instant.sigma_s).states
+        claim = Claim(start.instant.time, crosswalk, states)
+        self._claims.setdefault(start.path.serial, []).append(claim)
 
     # ---------------------------------------------------------------------------------- rules about two
 
     def _pairs(self, ended: list[Path]) -> Iterator[Finding]:
         until = tick_before(self._now - 1.0) if math.isfinite(self._now) else self._last_tick()
-        for meeting in self._meetings.feed(self._parts, self._board, until):
-            self._met(meeting)
+        meetings = list(self._meetings.feed(self._parts, self._board, until))
         if not math.isfinite(self._now):
-            for meeting in self._meetings.finish(self._board):
-                self._met(meeting)
+            meetings += self._meetings.finish(self._board)
+        for meeting in meetings:
+            finding = near_miss(meeting, self._places)
+            if finding is not None:
+                self._near_misses.append((self._now, finding))
+            unyielding = failure_to_yield(meeting, self._claims, self._places)
+            if unyielding is not None:
+                yield unyielding
         self._forget_ticks(ended, until)
         yield from self._linked()
 
@@ -268,11 +296,7 @@ class Engine:
             if track.path.ended and track.end + 100 < until and not self._meetings.involves(key)
         ]:
             self._board.forget(self._board.tracks[key].path)
-
-    def _met(self, meeting: Meeting) -> None:
-        finding = near_miss(meeting, self._places)
-        if finding is not None:
-            self._near_misses.append((self._now, finding))
+            self._claims.pop(key, None)
 
     def _linked(self) -> Iterator[Finding]:
         """Give out near misses whose road users' entries are decided, naming the entry behind each."""

@@ -1,0 +1,182 @@
+"""Blocking the box: entering a junction without room to leave it, confirmed by standing in it at red.
+
+Judged at entry: the light was not red, and the vehicle that stands ahead of it at red was slow already then,
+so that there was no room to see. Confirmed when the light turns red: it stands inside the box, close behind
+another that stands, for a second at least. Who waits inside for a gap to turn has nobody standing ahead and
+blocks nothing.
+
+The box is drawn in the site file (``[[boxes]]``); without one it is the space between the stop lines.
+
+Source: Uniform Vehicle Code 11-1112 (obstructing intersection); New York City Traffic Rules 4-07(b)(2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from calibration.site import Site
+from edge.rules.entries import Entry
+from edge.rules.finding import Finding, Measure
+from edge.rules.path import SPEED, TIME, X, Y
+from edge.rules.red_light_entry import RED
+from edge.rules.samples import Floats
+from edge.rules.ticks import (
+    TCX,
+    TCY,
+    TICK_S,
+    TLENGTH,
+    TVX,
+    TVY,
+    TX,
+    TY,
+    TickBoard,
+    TickTrack,
+)
+from edge.rules.verdict import shown
+from edge.scene import Signals
+
+STANDING_MPS = 0.5
+# It stands inside at red for at least this long.
+CONFIRM_S = 1.0
+# Longer after red is not followed: the record says "at least".
+FOLLOW_S = 10.0
+# A red later than this after the entry is another story.
+LONGEST_S = 60.0
+# Who stands ahead: bumper to bumper no farther than this, facing much the same way.
+AHEAD_M = 6.0
+SAME_WAY_COSINE = math.cos(math.radians(60))
+# Slower than this at the moment of the entry the one ahead was seen to be stuck.
+STUCK_MPS = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The area to be kept clear; ``shape`` is a shapely polygon."""
+
+    place: str
+    shape: Any
+
+    @classmethod
+    def all_of(cls, site: Site) -> tuple[Box, ...]:
+        """Return the drawn boxes, else the space between the stop lines; none if these face one way."""
+        if site.boxes:
+            return tuple(cls(box.id, _prepared(shapely.Polygon(box.polygon))) for box in site.boxes)
+        headings = [math.radians(line.heading_deg) for line in site.stop_lines]
+        turned = any(math.cos(a - b) < 0.5 for a in headings for b in headings)
+        if len(headings) < 2 or not turned:
+            return ()
+        hull = shapely.MultiPoint([point for line in site.stop_lines for point in line.line]).convex_hull
+        for walk in site.crosswalks:
+            hull = hull.difference(shapely.make_valid(shapely.Polygon(walk.polygon)))
+        return (cls("junction", _prepared(hull)),) if hull.area > 20 else ()
+
+
+def _prepared(shape: Any) -> Any:
+    shapely.prepare(shape)
+    return shape
+
+
+def judge_inside(
+    entry: Entry, boxes: tuple[Box, ...], board: TickBoard, signals: Signals
+) -> tuple[bool, Finding | None]:
+    """Return whether the entry's end is known by now, and the finding it then makes."""
+    group = entry.frame.line.signal_group
+    path = entry.path
+    if group is None or not boxes or not path.done:
+        return True, None
+    now = float(path.rows[path.done - 1, TIME])
+    instant = entry.instant
+    if RED & shown(signals, group, instant.time, instant.sigma_s).states:
+        return True, None
+    reds = [each for each in signals.changes(group, instant.time, now) if each.state == "red"]
+    if not reds:
+        box = next((box for box in boxes if _in(box, entry)), None)
+        done = path.ended or now > instant.time + LONGEST_S or (now > instant.time + 3 and box is None)
+        return done, None
+    red = reds[0].since
+    assert red is not None
+    first, last = path.span(red, min(now, red + FOLLOW_S))
+    rows = path.rows[first : min(last, path.done)]
+    for box in boxes:
+        inside = shapely.contains_xy(box.shape, rows[:, X], rows[:, Y])
+        still = inside & (rows[:, SPEED] < STANDING_MPS)
+        if not still.any():
+            continue
+        moved = np.flatnonzero(~inside)
+        left = float(rows[int(moved[0]), TIME]) if len(moved) else float(rows[-1, TIME])
+        if not len(moved) and now < red + FOLLOW_S and not path.ended:
+            return False, None
+        if _stood_s(rows[:, TIME], still) < CONFIRM_S or not _stuck_behind(entry, red, board):
+            return True, None
+        return True, _finding(entry, box, signals, inside_s=left - red)
+    known = path.ended or now > red + CONFIRM_S + 0.5
+    return known, None
+
+
+def _in(box: Box, entry: Entry) -> bool:
+    row = entry.path.rows[entry.path.done - 1]
+    return bool(shapely.contains_xy(box.shape, row[X], row[Y]))
+
+
+def _stood_s(times: Floats, still: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+    return float(np.diff(times)[still[1:] & still[:-1]].sum())
+
+
+def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
+    """Return whether one stands ahead at red that was slow already when this one entered."""
+    own = board.tracks.get(entry.path.serial)
+    if own is None:
+        return False
+    at_red, at_entry = round((red + CONFIRM_S) / TICK_S), round(entry.instant.time / TICK_S)
+    me = _row(own, at_red)
+    if me is None:
+        return False
+    for other in board.tracks.values():
+        there = _row(other, at_red)
+        if (
+            other is own
+            or other.pedestrian
+            or there is None
+            or math.hypot(there[TVX], there[TVY]) > STANDING_MPS
+        ):
+            continue
+        dx, dy = there[TX] - me[TX], there[TY] - me[TY]
+        ahead = dx * me[TCX] + dy * me[TCY] - (me[TLENGTH] + there[TLENGTH]) / 2
+        aside = abs(-dx * me[TCY] + dy * me[TCX])
+        same = me[TCX] * there[TCX] + me[TCY] * there[TCY]
+        if not (-1.0 <= ahead <= AHEAD_M and aside < 2.0 and same > SAME_WAY_COSINE):
+            continue
+        then = _row(other, at_entry)
+        if then is not None and math.hypot(then[TVX], then[TVY]) < STUCK_MPS:
+            return True
+    return False
+
+
+def _row(track: TickTrack, tick: int) -> Floats | None:
+    return np.asarray(track.rows[tick - track.start]) if track.start <= tick < track.end else None
+
+
+def _finding(entry: Entry, box: Box, signals: Signals, *, inside_s: float) -> Finding:
+    instant = entry.instant
+    group = entry.frame.line.signal_group or ""
+    return Finding(
+        rule="blocking_box",
+        outcome="undecidable" if entry.doubtful else "occurred",
+        time=instant.time,
+        time_sigma_s=instant.sigma_s,
+        place=entry.frame.line.id if box.place == "junction" else box.place,
+        road_user=entry.kind,
+        signal=signals.at(group, instant.time),
+        measures={
+            "inside_at_red_s": Measure(inside_s, 0.1),
+            "speed_mps": Measure(entry.speed_mps, entry.speed_sigma_mps),
+        },
+        x=entry.x,
+        y=entry.y,
+        tracks=(entry.path.number,),
+    )

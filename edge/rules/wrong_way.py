@@ -1,0 +1,104 @@
+"""Wrong way: a vehicle crosses a stop line against its direction of travel and goes on up the approach.
+
+The front-most ground point crosses, the vehicle faces within 60° of the opposite direction, and it stays
+within the ends of the line for five metres: a left turn that cuts the corner of the opposite approach leaves
+them again at once, and a waiting car that backs up faces the other way.
+
+Source: wrong-way driving as travel against the legal direction of flow, NTSB SIR-12/01 (2012), 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge.rules.entries import LEARN_S, doubtful, front
+from edge.rules.finding import Finding, Measure
+from edge.rules.gate import Crossing, Gate, crossing_instant, standing
+from edge.rules.path import CX, CY, HALF_S, HX, HY, SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, Path
+from edge.rules.places import LineFrame, Places
+
+WRONG_WAY_M = 5.0
+AGAINST_COSINE = -math.cos(math.radians(60))
+# Nearer to the end of the line than this the centre line, not the lane, may have been crossed.
+WITHIN_M = 0.3
+
+
+class WrongWayWatch:
+    """Watches every vehicle that faces up an approach."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._gates: dict[tuple[int, int], Gate] = {}
+        self._pending: dict[tuple[int, int], Crossing] = {}
+
+    def forget(self, path: Path) -> None:
+        for frame in self._places.lines:
+            self._gates.pop((path.serial, frame.index), None)
+
+    def feed(self, path: Path, fresh: slice) -> Iterator[Finding]:
+        """Take the rows of a path that were just understood; return what they make certain."""
+        near = path.near[fresh]
+        if len(near) and near.any():
+            rows = path.rows[fresh]
+            for frame in self._places.lines:
+                against = rows[:, CX] * frame.ahead[0] + rows[:, CY] * frame.ahead[1] < AGAINST_COSINE
+                index = np.flatnonzero(against & (near >> frame.index & 1 == 1))
+                if len(index):
+                    self._step(path, frame, index + fresh.start)
+        for key, crossing in list(self._pending.items()):
+            if key[0] == path.serial and (
+                path.ended or path.rows[path.done - 1, TIME] >= crossing.after + HALF_S
+            ):
+                del self._pending[key]
+                yield self._finding(path, self._places.lines[key[1]], crossing)
+
+    def _step(self, path: Path, frame: LineFrame, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
+        key = (path.serial, frame.index)
+        rows = path.rows[index]
+        x, y = front(rows)
+        within = frame.beside_m(x, y) < -WITHIN_M
+        # A car that backs up faces its motion here, yet its tracker may know better.
+        backing = rows[:, HX] * rows[:, CX] + rows[:, HY] * rows[:, CY] < -0.5
+        rows, up = rows[within & ~backing], -frame.beyond_m(x, y)[within & ~backing]
+        if not len(rows):
+            return
+        gate = self._gates.get(key)
+        if gate is None:
+            back_m = self._places.site.thresholds.stop_line_hysteresis_m
+            gate = self._gates[key] = Gate(real_m=WRONG_WAY_M, back_m=back_m)
+        sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
+        columns = (rows[:, TIME], up, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma)
+        for sample in zip(*(column.tolist() for column in columns), strict=True):
+            crossing = gate.feed(*sample)
+            if crossing is not None:
+                self._pending[key] = crossing
+
+    def _finding(self, path: Path, frame: LineFrame, crossing: Crossing) -> Finding:
+        first, last = path.span(crossing.before - LEARN_S, crossing.after + HALF_S + 1e-6)
+        rows = path.rows[first : min(last, path.done)]
+        x, y = front(rows)
+        instant = crossing_instant(
+            crossing, rows[:, TIME], -frame.beyond_m(x, y), rows[:, SIGMA], float(rows[0, TIME_SIGMA])
+        )
+        seen = path.rows[: path.done]
+        farthest = float((-frame.beyond_m(*front(seen))).max())
+        at = min(int(np.searchsorted(rows[:, TIME], instant.time)), len(rows) - 1)
+        return Finding(
+            rule="wrong_way",
+            outcome="undecidable" if instant.gap or doubtful(self._places, rows, crossing) else "occurred",
+            time=instant.time,
+            time_sigma_s=instant.sigma_s,
+            place=frame.line.id,
+            road_user=path.kind_at(instant.time),
+            signal=None,
+            measures={
+                "wrong_way_m": Measure(farthest, float(rows[at, SIGMA])),
+                "speed_mps": Measure(float(rows[at, SPEED]), float(rows[at, SPEED_SIGMA])),
+            },
+            x=float(x[at]),
+            y=float(y[at]),
+            tracks=(path.number,),
+        )

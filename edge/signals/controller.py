@@ -127,7 +127,7 @@ def read_events(events: Iterable[Event], site: Site) -> ControllerReading:
         shown += _without(suspended.stretches(), output)
         if math.isfinite(last_time):
             end = last_time + RESOLUTION_S
-            shown.append(Shown(end, unknown(output.group, since=end, source="controller")))
+            shown.append(Shown(end, unknown(output.group, source="controller")))
     lost = sum(output.gaps for output in outputs)
     return ControllerReading(SignalHistory(shown), lost, len(suspended.stretches()))
 
@@ -151,10 +151,8 @@ def _follow(output: _Output, event: Event, sigma_s: float) -> None:
     if lost:
         output.gaps += 1
         # Between the two events at least one more happened, at an instant nobody wrote down.
-        before = output.shown[-1]
-        output.shown[-1] = Shown(
-            before.time, unknown(output.group, since=before.reading.since, source="controller")
-        )
+        before = output.shown[-1].time
+        output.shown[-1] = Shown(before, unknown(output.group, source="controller"))
     output.last_code, output.last_time = event.code, event.time
     continues = not lost and bool(output.shown) and output.shown[-1].reading.state == meaning.state
     if continues:

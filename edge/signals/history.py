@@ -14,7 +14,11 @@ KEEP_S = 3600.0
 
 
 def unknown(group: str, *, since: float | None = None, source: SourceKind = "none") -> SignalReading:
-    """Return the reading of a group of which nothing is known."""
+    """Return the reading of a group of which nothing is known.
+
+    With ``since`` the source itself says that from then on no state holds (preemption, flash, a row
+    ``unknown``): where two sources are compared that counts, while mere ignorance leaves it to the other.
+    """
     return SignalReading(group=group, state="unknown", since=since, sigma_s=math.inf, source=source)
 
 
@@ -155,7 +159,7 @@ class LiveHistory(SignalHistory):
         """Return what a group showed at an instant; state unknown where nothing is known or heard."""
         heard = self._heard.get(group)
         if heard is not None and time > heard + self._stale_after_s:
-            return unknown(group, since=heard + self._stale_after_s)
+            return unknown(group)
         # No memory of the last answer here: the writer may change the timeline between two looks at it.
         line = self._timelines.get(group)
         if line is None or not line.times or not time >= line.times[0]:
@@ -195,7 +199,9 @@ class Sightings:
             return [lost, self._unseen(group, state, time)]
         if state == last[1]:
             return []
-        if "unknown" in (state, last[1]):
+        if state == "unknown":
+            return [Shown(time, unknown(group, since=time, source=self._source))]
+        if last[1] == "unknown":
             return [self._unseen(group, state, time)]
         if self._on_change:
             return [Shown(time, SignalReading(group, state, time, self._sigma_s, self._source))]

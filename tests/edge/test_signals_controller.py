@@ -65,7 +65,7 @@ def test_a_vehicle_phase_cycles() -> None:
         (30.0, "amber", 30.0),
         (34.0, "red", 34.0),
         (80.0, "green", 80.0),
-        (81.1, "unknown", 81.1),  # the log ends with a detector's row: nobody knows what came after it
+        (81.1, "unknown", None),  # the log ends with a detector's row: nobody knows what came after it
     ]
 
 
@@ -99,7 +99,7 @@ def test_a_lost_green_is_not_taken_for_red() -> None:
     # The rows of the green and the amber are missing: red from 34 to 124 would accuse everybody who drove.
     events = [(0.0, 1, 2), (30.0, 8, 2), (34.0, 9, 2), (34.0, 10, 2), (124.0, 9, 2), (150.0, 1, 2)]
     found = shown(events, "veh")
-    assert found[2:4] == [(34.0, "unknown", 34.0), (124.0, "red", 124.0)]
+    assert found[2:4] == [(34.0, "unknown", None), (124.0, "red", 124.0)]
     assert read_events([Event(*event) for event in events], site()).lost == 1
 
 

@@ -35,6 +35,7 @@ class Street:
     def __init__(self, *, seed: int = 0, pedestrian: bool = False, noise: float = 4.0) -> None:
         self._rng = np.random.default_rng(seed)
         self._noise = noise
+        self._drawn: dict[tuple[frozenset[str], float], NDArray[np.float64]] = {}
         self._places = WALK_PLACES if pedestrian else PLACES
         rows, columns = np.mgrid[0:100, 0:100]
         scene = 90 + 50 * np.sin(columns / 7.0) + 30 * np.cos(rows / 5.0)
@@ -47,17 +48,24 @@ class Street:
 
     def picture(self, lit: set[str], *, gain: float = 1.0, sun: float = 0.0, truck: int = 0) -> Image:
         """Draw the street; ``sun`` makes dark lenses glow, ``truck`` is the column its front has reached."""
+        drawn = (frozenset(lit), sun)
+        if drawn not in self._drawn:
+            self._drawn[drawn] = self._draw(lit, sun)
+        image = self._drawn[drawn]
+        image = image * gain + self._rng.normal(0, self._noise, image.shape)
+        if truck > 0:
+            image[:, :truck] = (150, 150, 160)
+            image[60:70, max(0, truck - 9) : truck] = (40, 40, 230)  # its tail light
+        return np.clip(image, 0, 255).astype(np.uint8)
+
+    def _draw(self, lit: set[str], sun: float) -> NDArray[np.float64]:
         image = self._scene.copy()
         for name, distance in self._distance.items():
             colour = np.array(COLOURS[name], float)
             image = np.where(distance < 7, 0.7 * image + sun * 0.3 * colour, image)
             if name in lit:
                 image = np.where(distance < 6, colour, image + 0.5 * colour * np.exp(-distance / 3.0))
-        image = image * gain + self._rng.normal(0, self._noise, image.shape)
-        if truck > 0:
-            image[:, :truck] = (150, 150, 160)
-            image[60:70, max(0, truck - 9) : truck] = (40, 40, 230)  # its tail light
-        return np.clip(image, 0, 255).astype(np.uint8)
+        return image
 
 
 def states(reader: LampReader, *, until: float) -> list[State]:

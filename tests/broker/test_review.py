@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -69,6 +70,16 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    def ask(self, method: str, path: str, *, cookie: str = "", **more: Any) -> httpx.Response:
+        """Ask as another browser would, with this cookie alone."""
+        self.stranger.cookies.clear()
+        headers = {**more.pop("headers", {}), **({"Cookie": f"nearmiss={cookie}"} if cookie else {})}
+        return self.stranger.request(method, path, headers=headers, **more)
+
+    @property
+    def token(self) -> str:
+        return self.server.url.partition("token=")[2]
+
     def decisions(self) -> int:
         with self.store.read() as connection:
             return connection.execute(select(func.count()).select_from(decisions)).scalar_one()
@@ -123,18 +134,18 @@ PAGES = [
 @pytest.mark.parametrize("path", [*PAGES, "/plates/{plate}", "/nothing"])
 def test_nothing_is_shown_without_the_token(desk: Desk, path: str) -> None:
     path = path.format(id=desk.events[0].id, clip=desk.clip_hash, plate=desk.plate_hash)
-    for cookies in ({}, {"nearmiss": "guessed"}):
-        answer = httpx.get(desk.root + path, cookies=cookies)
+    for cookie in ("", "guessed"):
+        answer = desk.ask("GET", path, cookie=cookie)
         assert answer.status_code == 403
         assert "Red-light" not in answer.text
-    assert httpx.get(desk.root + path, params={"token": "guessed"}).status_code == 403
+    assert desk.ask("GET", path, params={"token": "guessed"}).status_code == 403
 
 
 def test_the_token_becomes_a_cookie_no_script_reads(desk: Desk) -> None:
-    answer = httpx.get(desk.server.url)
+    answer = desk.ask("GET", "/", params={"token": desk.token})
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
-    assert desk.server.url.partition("token=")[2] not in answer.text
+    assert desk.token not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -169,11 +180,12 @@ def test_a_change_comes_from_our_own_pages_only(
     with scratch.store.write() as connection:  # something there is to undo
         findings.decide(connection, str(scratch.events[0].id), "reject", reviewer="local", now_s=1)
     before = scratch.decisions()
-    answer = httpx.post(
-        scratch.root + path.format(id=scratch.events[0].id),
+    answer = scratch.ask(
+        "POST",
+        path.format(id=scratch.events[0].id),
+        cookie=scratch.token,
         data={"verdict": "confirm"},
         headers={name: value.format(root=scratch.root) for name, value in headers.items()},
-        cookies=dict(scratch.browser.cookies),
     )
     assert answer.status_code == code
     assert scratch.decisions() - before == (code == 303)
@@ -190,7 +202,7 @@ def test_every_route_that_changes_something_is_guarded(desk: Desk) -> None:
     ]
     assert sorted(changing) == ["/events/{id_}/decisions", "/undo"]
     for path in changing:
-        answer = httpx.post(desk.root + path, cookies=dict(desk.browser.cookies))
+        answer = desk.ask("POST", path, cookie=desk.token)
         assert answer.status_code == 403
 
 
@@ -198,7 +210,7 @@ def test_every_route_that_changes_something_is_guarded(desk: Desk) -> None:
     "host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.1:80", "", "localhost.:80"]
 )
 def test_a_foreign_name_for_this_machine_is_refused(desk: Desk, host: str) -> None:
-    answer = httpx.get(desk.server.url, headers={"Host": host})
+    answer = desk.ask("GET", "/", cookie=desk.token, headers={"Host": host})
     assert answer.status_code in (400, 421)
 
 

@@ -8,9 +8,14 @@ const KEYS = {
   z: "#undo",
 };
 
+// A key pressed while a decision is on its way would call it back: the next page takes keys again.
+let leaving = false;
+addEventListener("submit", () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
+
 document.addEventListener("keydown", (press) => {
   const typing = press.target.closest("input, select, textarea, [contenteditable]");
-  if (typing || press.ctrlKey || press.metaKey || press.altKey || press.repeat) return;
+  if (leaving || typing || press.ctrlKey || press.metaKey || press.altKey || press.repeat) return;
   const wanted = KEYS[press.key];
   const target = wanted && document.querySelector(wanted);
   if (!target) return;

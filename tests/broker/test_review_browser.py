@@ -1,0 +1,114 @@
+"""A person at the review page, in Debian's chromium: list, event, decide by key, undo."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from broker.collector.clips import ClipFolder
+from broker.collector.store import Store
+from tests.broker.test_review import Desk
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def desk(sqlite_store: Store, tmp_path: Path) -> Iterator[Desk]:
+    opened = Desk(sqlite_store, ClipFolder(tmp_path / "clips"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, desk: Desk) -> Iterator[Page]:
+    """A page that has come in by the printed address; whatever it complains of fails the test."""
+    complaints: list[str] = []
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(desk.server.url)
+    opened.wait_for_url(f"{desk.root}/")
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> None:
+    expect(page.locator("table.queue tbody tr")).to_have_count(3)
+    page.keyboard.press("n")
+    expect(page.locator("h1")).to_have_text("Red-light entry at N")
+    expect(page.locator("#player svg").first).to_be_visible()
+
+    page.keyboard.press("c")
+    expect(page.locator("h1")).to_have_text("Near miss at N")
+    expect(page.get_by_role("status")).to_contain_text("Confirmed: red-light entry at N.")
+    page.keyboard.press("r")
+    page.keyboard.press("n")  # in haste: must not call the decision back
+    expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
+
+    page.keyboard.press("z")
+    expect(page.locator("h1")).to_have_text("Near miss at N")
+    expect(page.locator(".heading .badge").first).to_have_text("Undecided")
+    page.keyboard.press("u")
+    expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
+    page.keyboard.press("u")
+    expect(page).to_have_url(re.compile(r"/\?said="))
+    expect(page.locator(".badge.unclear")).to_have_count(2)
+    page.get_by_role("link", name="Statistics").click()
+    expect(page.locator("#confirmed")).to_have_text("1")
+
+
+def test_a_person_decides_by_mouse(page: Page) -> None:
+    page.get_by_role("link", name="Red-light entry").click()
+    page.get_by_role("button", name="Reject").click()
+    expect(page.get_by_role("status")).to_contain_text("Rejected: red-light entry at N.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("h1")).to_have_text("Red-light entry at N")
+
+
+def test_keys_typed_elsewhere_decide_nothing(page: Page, desk: Desk) -> None:
+    page.get_by_role("link", name="Red-light entry").click()
+    page.locator("#player select").first.focus()
+    page.keyboard.press("c")
+    page.keyboard.press("Control+r")
+    page.wait_for_load_state()
+    expect(page.locator("h1")).to_have_text("Red-light entry at N")
+    assert desk.decisions() == 0
+
+
+def test_the_page_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("", "statistics", "nodes"):
+        page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/")[2] + "/" + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page.goto(page.url.rsplit("/", 1)[0] + "/")
+    page.get_by_role("link", name="Red-light entry").click()
+    expect(page.locator("#player svg").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_the_token_the_page_says_where_to_find_it(chromium: Browser, desk: Desk) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(desk.root)
+    expect(page.locator("h1")).to_have_text("Not open")
+    context.close()

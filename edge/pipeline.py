@@ -2,12 +2,13 @@
 
 ::
 
-    source ─→ detect(k) ───────────────────────────┐ one thread of its own
-                                                   │
-    meanwhile, of frame k-1:  redact → track → place → judge → record → what came due
+    detector's thread   compute(k) ──────────────────────────── compute(k+1) ─────────────
+    this thread         redact → track → place → judge → record (k-1) → fetch, prepare (k+1)
+    decoder's process   decode(k+2), (k+3)
 
 The detector takes nearly all of the time and lets go of the interpreter while it computes, so everything
-else is done beside it: the line is as fast as the detector alone, and two images are alive at any time.
+else is done beside it, and its next image waits ready when it is done: the line is as fast as the detector
+alone. Two images are alive at any time.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from broker.wire import Clip
 from edge.frame import Frame, Gap, Source
@@ -27,6 +30,9 @@ from edge.scene import Scene
 from edge.timings import Timings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edge.placing import Stage
     from edge.recorder import Recorder
     from edge.redact import Redactor
@@ -40,8 +46,41 @@ logger = logging.getLogger(__name__)
 DISTRUST_S = 1.0
 # A detector that fails on one picture may do well on the next; one that fails on all is broken.
 MOST_FAILURES = 10
+# A thread that comes back from its computation waits for the interpreter as long as this; the usual 5 ms,
+# once a frame, would be a third of what a small detector takes.
+SWITCH_S = 0.0005
 
 Due = tuple[Finding, Clip | None]
+
+
+@runtime_checkable
+class StagedDetector(Protocol):
+    """A detector in three steps, of which the second takes long and lets go of the interpreter.
+
+    What ``prepare`` returned holds until it was called twice more.
+    """
+
+    def prepare(self, image: NDArray[np.uint8], /) -> Any: ...
+
+    def compute(self, prepared: Any, /) -> Any: ...
+
+    def read(self, prepared: Any, computed: Any, /) -> Detections: ...
+
+
+class _Whole:
+    """Any other detector, all of it in the second step."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def prepare(self, image: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        return image
+
+    def compute(self, prepared: NDArray[np.uint8], /) -> Detections:
+        return self._detector.detect(prepared)
+
+    def read(self, prepared: NDArray[np.uint8], computed: Detections, /) -> Detections:
+        return computed
 
 
 class DetectorFailedError(RuntimeError):
@@ -65,6 +104,15 @@ class Moment:
     due: tuple[Due, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A frame on its way through the detector."""
+
+    frame: Frame
+    prepared: Any
+    computed: Future[Any]
+
+
 class Line:
     """One source and everything its frames go through.
 
@@ -86,6 +134,7 @@ class Line:
     ) -> None:
         self._source = source
         self._detector = detector
+        self._steps: StagedDetector = detector if isinstance(detector, StagedDetector) else _Whole(detector)
         self._redactor = redactor
         self._tracker = tracker
         self._stage = stage
@@ -110,16 +159,17 @@ class Line:
 
     def __iter__(self) -> Iterator[Moment]:
         frames = iter(self._source)
-        with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread:
-            frame = self._next(frames)
-            looking = None if frame is None else thread.submit(self._detect, frame)
-            while frame is not None and looking is not None:
-                following = self._next(frames)
-                detections = self._result(looking, frame)
-                looking = None if following is None else thread.submit(self._detect, following)
+        with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread, _prompt_threads():
+            current = self._sent(frames, thread)
+            while current is not None:
+                # In the queue before the current one is done, so that the detector never waits.
+                following = self._sent(frames, thread)
+                frame, detections = current.frame, self._detections(current)
+                del current
                 if detections is not None:
                     yield self._moment(frame, detections)
-                frame = following
+                del frame
+                current = following
 
     def finish(self) -> list[Due]:
         """Return the findings that are left, once no frame will come any more."""
@@ -127,21 +177,30 @@ class Line:
             self._recorder.hold(finding)
         return self._recorder.flush()
 
-    def _next(self, frames: Iterator[Frame]) -> Frame | None:
+    def _sent(self, frames: Iterator[Frame], thread: ThreadPoolExecutor) -> _Sent | None:
+        """Fetch the next frame and send it to the detector; None where there is none."""
         if self._stopped:
             return None
-        with self.timings.stage("wait for frame"):
-            return next(frames, None)
+        with self.timings.stage("fetch"):
+            frame = next(frames, None)
+        if frame is None:
+            return None
+        with self.timings.stage("prepare"):
+            prepared = self._steps.prepare(frame.image)
+        return _Sent(frame, prepared, thread.submit(self._compute, prepared))
 
-    def _detect(self, frame: Frame) -> Detections:
+    def _compute(self, prepared: Any) -> Any:
         with self.timings.stage("detect"):
-            return self._detector.detect(frame.image)
+            return self._steps.compute(prepared)
 
-    def _result(self, looking: Future[Detections], frame: Frame) -> Detections | None:
+    def _detections(self, sent: _Sent) -> Detections | None:
         """Return what the detector saw; None where it failed on this frame, which is then left out."""
+        frame = sent.frame
         try:
             with self.timings.stage("wait for detector"):
-                detections = looking.result()
+                computed = sent.computed.result()
+            with self.timings.stage("read"):
+                detections = self._steps.read(sent.prepared, computed)
         except Exception as error:
             self._failures += 1
             if self._failures == 1:
@@ -181,3 +240,14 @@ class Line:
             self._distrusted_until = time + DISTRUST_S
         self._last = time
         return time >= self._distrusted_until
+
+
+@contextmanager
+def _prompt_threads() -> Iterator[None]:
+    """Let threads wait shorter for the interpreter."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(usual, SWITCH_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)

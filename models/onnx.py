@@ -10,6 +10,7 @@ import ast
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -43,6 +44,14 @@ class _Value(Protocol):
     name: str
     type: str
     shape: Sequence[int | str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image as a network takes it: ``blob`` (1, 3, H, W), and how boxes in it map back to the image."""
+
+    blob: NDArray[np.float32]
+    fit: Fit
 
 
 class OnnxDetector:
@@ -87,12 +96,13 @@ class OnnxDetector:
         inlet = card.input
         self._canvas = np.full((inlet.height, inlet.width, 3), inlet.pad, np.uint8)
         self._planes = [np.empty((inlet.height, inlet.width), np.uint8) for _ in range(3)]
-        self._blob = np.zeros((1, 3, inlet.height, inlet.width), np.float32)
+        # Two inputs in turn: one is filled while the other is computed.
+        self._blobs = [np.zeros((1, 3, inlet.height, inlet.width), np.float32) for _ in range(2)]
         self._gain = [np.float32(1 / (inlet.divide * std)) for std in inlet.std]
         self._shift = [np.float32(mean / std) for mean, std in zip(inlet.mean, inlet.std, strict=True)]
-        self._feed: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {self._image_input: self._blob}
+        self._constants: dict[str, NDArray[np.int64]] = {}
         if card.head.kind == "detr":
-            self._feed["orig_target_sizes"] = np.array([[inlet.width, inlet.height]], np.int64)
+            self._constants["orig_target_sizes"] = np.array([[inlet.width, inlet.height]], np.int64)
         self._output_names = (
             list(_DETR_OUTPUTS) if card.head.kind == "detr" else [self._session.get_outputs()[0].name]
         )
@@ -111,23 +121,42 @@ class OnnxDetector:
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return the road users in an image (H, W, 3), uint8, BGR; best first."""
-        fit = self._prepare(image)
-        outputs = self._session.run(self._output_names, self._feed)
+        prepared = self.prepare(image)
+        return self.read(prepared, self.compute(prepared))
+
+    def prepare(self, image: NDArray[np.uint8]) -> Prepared:
+        """Return a network's input for an image; it holds until ``prepare`` was called twice more.
+
+        ``prepare``, ``compute`` and ``read`` are ``detect`` in three steps, so that only the one that takes
+        long need run in a thread of its own, the next image being prepared meanwhile.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        self._blobs.reverse()
+        return Prepared(self._blobs[0], self._fill(self._blobs[0], image))
+
+    def compute(self, prepared: Prepared) -> Sequence[NDArray[np.float32]]:
+        """Return the network's outputs; lets go of the GIL from beginning to end."""
+        outputs: Sequence[NDArray[np.float32]] = self._session.run(
+            self._output_names, {self._image_input: prepared.blob, **self._constants}
+        )
+        return outputs
+
+    def read(self, prepared: Prepared, outputs: Sequence[NDArray[np.float32]]) -> Detections:
+        """Return the road users the outputs tell of; best first."""
         return decode.detections(
-            self._read(outputs),
-            fit,
+            self._candidates(outputs),
+            prepared.fit,
             kind_of_class=self._kind_of_class,
             nms_iou=self.card.thresholds.nms_iou,
         )
 
     def infer(self) -> None:
         """Run the bare network on whatever lies in its input: the yardstick of the benchmark."""
-        self._session.run(self._output_names, self._feed)
+        self._session.run(self._output_names, {self._image_input: self._blobs[0], **self._constants})
 
-    def _prepare(self, image: NDArray[np.uint8]) -> Fit:
-        """Write an image into the network's input, in place."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+    def _fill(self, blob: NDArray[np.float32], image: NDArray[np.uint8]) -> Fit:
+        """Write an image into a network's input, in place."""
         size = image.shape[1], image.shape[0]
         fit = self._fit
         if fit is None or fit.image_size != size:
@@ -139,12 +168,12 @@ class OnnxDetector:
         cv2.split(self._canvas, self._planes)
         planes = self._planes if self.card.input.colour == "bgr" else self._planes[::-1]
         for channel, plane in enumerate(planes):
-            np.multiply(plane, self._gain[channel], out=self._blob[0, channel])
+            np.multiply(plane, self._gain[channel], out=blob[0, channel])
             if self._shift[channel]:
-                self._blob[0, channel] -= self._shift[channel]
+                blob[0, channel] -= self._shift[channel]
         return fit
 
-    def _read(self, outputs: Sequence[NDArray[np.float32]]) -> Candidates:
+    def _candidates(self, outputs: Sequence[NDArray[np.float32]]) -> Candidates:
         match self.card.head.kind:
             case "detr":
                 labels, boxes, scores = outputs
@@ -240,7 +269,7 @@ class OnnxDetector:
     def _rehearse(self) -> None:
         """Run once on an empty picture: sides left open in the file are checked, the provider is warm."""
         try:
-            outputs = self._session.run(None, self._feed)
+            outputs = self._session.run(None, {self._image_input: self._blobs[0], **self._constants})
         except Exception as error:  # whatever ONNX Runtime raises, the file cannot be run
             raise ModelError(f"{self._origin}: the model cannot be run: {_first_line(error)}") from error
         names = [value.name for value in self._session.get_outputs()]

@@ -206,7 +206,7 @@ def test_the_input_is_what_the_card_says(colour: str, resize: str) -> None:
         field[13:51] = cv2.resize(FRAME, (64, 38))
     planes = field.astype(np.float64)[..., :: -1 if colour == "rgb" else 1] / 255.0
     expected = ((planes - [0.5, 0.25, 0.0]) / [0.5, 1.0, 2.0]).transpose(2, 0, 1)
-    np.testing.assert_allclose(detector._blob[0], expected, atol=1e-5)
+    np.testing.assert_allclose(detector._blobs[0][0], expected, atol=1e-5)
 
 
 def test_an_image_that_is_none() -> None:

@@ -10,11 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from broker.collector.findings import confirmed, exposure
 from broker.collector.store import Store, gaps
-from broker.embedded import Software, start_broker
+from broker.embedded import Software, free_port, start_broker
 from broker.wire import Event
 from edge.chain import ChainError, LocalChain
 from edge.rules.finding import Exposure
@@ -165,3 +166,27 @@ def test_events_come_out_of_the_store_as_they_were_sent(tmp_path: Path) -> None:
         cause, effect = sorted(chain.stored_events(), key=lambda each: each.rule, reverse=True)
     assert (cause.rule, effect.rule, effect.caused_by) == ("red_light_entry", "near_miss", cause.id)
     assert all(Event.decode(each.encode()) == each for each in (cause, effect))
+
+
+def test_the_page_is_up_until_ctrl_c(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from edge.chain import LocalChain; from tests.broker.records import ROAD_SITE, local_event\n"
+        "with LocalChain(Path(sys.argv[1]), site=ROAD_SITE) as chain:\n"
+        "    chain.publish(local_event(1, node='demo'), None)\n"
+        "    assert chain.drain(20)\n"
+        "    chain.serve(int(sys.argv[2]))\n"
+    )
+    port = free_port()
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), str(port)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    url = child.stdout.readline().split()[2]
+    assert url.startswith(f"http://127.0.0.1:{port}/?token=")
+    with httpx.Client(follow_redirects=True) as browser:
+        browser.get(url)
+        assert "Red-light entry" in browser.get(f"http://127.0.0.1:{port}/").text
+    child.send_signal(signal.SIGINT)
+    assert child.wait(15) == 0
+    child.stdout.close()

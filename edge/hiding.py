@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Something hides an edge only if it runs along a good part of it, and is not much smaller than what it hides: a
-# pedestrian before a bus conceals nothing of where the bus ends.
+# Something hides an edge only if it runs along a good part of it, and is not much smaller than what it
+# hides: a pedestrian before a bus conceals nothing of where the bus ends.
 _SHARE = 0.25
 _LEAST_SIZE = 0.3
 

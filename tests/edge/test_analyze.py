@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from broker.wire import Clip, LocalEvent, Plate
-from edge import analyze, opening
+from edge import analyze, judge, opening
 from edge.errors import InputError
 from edge.results import Results, folder_problem
 from tests.edge.streets import SITE, CarDetector, car_video, site_file
@@ -106,6 +107,22 @@ def test_a_recording_becomes_events_tracks_counts_clips_and_a_report(recording: 
         "report.html",
         "tracks.csv",
     ]
+
+
+def test_judging_its_tracks_finds_the_same(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(recording, out, tmp_path, start="2026-11-20T08:15:00Z")
+    judge.run(
+        out / "tracks.csv",
+        site=site_file(tmp_path),
+        signals=tmp_path / "signals.csv",
+        out=tmp_path / "judged.jsonl",
+        start="2026-11-20T08:15:00Z",
+    )
+    (seen,) = events(out)
+    (judged,) = (LocalEvent.decode(line) for line in (tmp_path / "judged.jsonl").read_bytes().splitlines())
+    assert (judged.rule, judged.outcome, judged.place) == (seen.rule, seen.outcome, seen.place)
+    assert abs(judged.time - seen.time) < timedelta(milliseconds=5)
 
 
 def test_the_same_recording_gives_the_same_bytes(recording: Path, tmp_path: Path) -> None:
@@ -223,7 +240,7 @@ def test_what_ends_badly_leaves_nothing(tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 from pathlib import Path
-from edge import analyze, opening
+from edge import analyze, judge, opening
 from tests.edge.streets import CarDetector
 
 class Slow(CarDetector):

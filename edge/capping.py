@@ -20,7 +20,7 @@ HEAD_M = 2.2
 _LOW_CAMERA_M = 5.0
 _PITCH_PX = 8
 # Block sides in pixels; each place takes the first that is coarse enough.
-_BLOCKS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 32.0, 64.0, 128.0)
+_BLOCKS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 128.0)
 
 
 def scale_map(plane: Plane) -> Floats:
@@ -97,12 +97,12 @@ class Cap:
             coarse = (max(int(self._size[0] / side), 1), max(int((bottom - top) / side), 1))
             averaged = cv2.resize(part, coarse, interpolation=cv2.INTER_AREA)
             smooth = cv2.resize(averaged, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_LINEAR)
-            np.copyto(capped[top:bottom], smooth.astype(np.uint8, copy=False), where=where[..., None])
+            cv2.copyTo(smooth, where, capped[top:bottom])
         return capped
 
-    def _band(self, side: float) -> tuple[float, int, int, NDArray[np.bool_]]:
+    def _band(self, side: float) -> tuple[float, int, int, NDArray[np.uint8]]:
         here = self.blocks_px == side
         rows = np.flatnonzero(here.any(axis=1))
-        margin = int(np.ceil(2 * side))
+        margin = int(np.ceil(side)) + 1
         top, bottom = max(int(rows[0]) - margin, 0), min(int(rows[-1]) + 1 + margin, self._size[1])
-        return side, top, bottom, here[top:bottom]
+        return side, top, bottom, np.ascontiguousarray(here[top:bottom]).view(np.uint8)

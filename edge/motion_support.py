@@ -18,6 +18,8 @@ DIFFERENCE = 14.0
 # Grey levels a second by which the background follows: who passes in a second leaves no trace in it, and
 # a car waiting at a red light of a minute is still told from the road.
 FOLLOW_PER_S = 1.5
+# Share of the picture that may differ once a change of exposure is taken out of it.
+_EXPOSURE_LEAVES = 0.1
 
 
 class MotionSupport:
@@ -39,10 +41,14 @@ class MotionSupport:
             self._background = grey
             return np.zeros(grey.shape, np.bool_)
         difference = grey - self._background
-        difference -= np.float32(np.median(difference[::4, ::4]))
         step = np.float32(FOLLOW_PER_S * min(max(elapsed_s, 0.0), 1.0))
-        self._background += np.clip(grey - self._background, -step, step)
-        return np.asarray((np.abs(difference) > DIFFERENCE) & self._watched)
+        self._background += np.clip(difference, -step, step)
+        exposure = np.float32(np.median(difference[::4, ::4]))
+        moving = np.abs(difference - exposure) > DIFFERENCE
+        if abs(exposure) > DIFFERENCE and moving.mean() > _EXPOSURE_LEAVES:
+            # Half of the picture became another, and not all of it alike: that is no change of exposure.
+            moving |= np.abs(difference) > DIFFERENCE
+        return np.asarray(moving & self._watched)
 
     def _quartered(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         width, height = self._size

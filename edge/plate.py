@@ -83,13 +83,13 @@ class PlateBuilder:
         """Mask what somebody may have covered at this instant: boxes with a margin, and all that moved."""
         for left, top, right, bottom in boxes_px.tolist():
             # What a box misses: feet, bags, a head. And the block a sample is averaged over.
-            x, y = 8 + 0.15 * (right - left), 8 + 0.15 * (bottom - top)
+            x, y = 4 + 0.15 * (right - left), 4 + 0.15 * (bottom - top)
             self._covered_at[
                 max(int((top - y) // 4), 0) : max(int((bottom + y) // 4) + 1, 0),
                 max(int((left - x) // 4), 0) : max(int((right + x) // 4) + 1, 0),
             ] = time
         if moving.any():
-            near = cv2.dilate(moving.view(np.uint8), np.ones((5, 5), np.uint8))
+            near = cv2.dilate(moving.view(np.uint8), np.ones((3, 3), np.uint8))
             self._covered_at[near > 0] = time
 
     def cover_all(self, time: float) -> None:

@@ -1,0 +1,1 @@
+"""The rules of privacy, each with a test that fails where it is broken."""

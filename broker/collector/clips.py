@@ -49,7 +49,9 @@ class ClipFolder:
         path = self.path(hash_)
         if path.is_file() and path.stat().st_size == len(payload):
             return hash_
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            _sync(self._folder)
         handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -60,8 +62,7 @@ class ClipFolder:
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
-        for folder in (path.parent, self._folder):
-            _sync(folder)
+        _sync(path.parent)
         return hash_
 
     def read(self, hash_: str) -> bytes | None:

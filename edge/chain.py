@@ -172,9 +172,8 @@ class LocalChain:
 
     def serve(self, port: int = 8080) -> None:
         """Show the review page on loopback until Ctrl-C."""
-        from broker.collector.review.server import ReviewServer
-
         from broker.collector.clips import ClipFolder
+        from broker.collector.review.server import ReviewServer
         from broker.collector.store import Store
 
         store = Store(self._database)

@@ -107,13 +107,14 @@ class Box(_Record):
 class SignalHead(_Record):
     """A signal head as seen in the image: blanked in the plate, drawn from data in a clip.
 
-    Where its lamps are to be read from video, ``red_px``, ``amber_px`` and ``green_px`` are their centres;
-    without them the region is divided evenly along ``orientation``, red first (on top, or at the left).
+    With ``read`` its lamps tell the state of the group: ``red_px``, ``amber_px`` and ``green_px`` are their
+    centres; without them the region is divided evenly along ``orientation``, red first (on top, at the left).
     A pedestrian head has a red (don't walk) and a green or white (walk) lamp; flashing red counts as amber.
     """
 
     signal_group: PlaceId
     region_px: PixelRectangle
+    read: bool = False
     aspects: Literal["vehicle", "pedestrian"] = "vehicle"
     orientation: Literal["vertical", "horizontal"] = "vertical"
     red_px: PixelPoint | None = None

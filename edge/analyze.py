@@ -29,6 +29,7 @@ from edge.report import MAX_CLIPS, Report, write_report
 from edge.results import Results
 from edge.rules.engine import Engine
 from edge.rules.finding import Finding
+from edge.signals.lamp import ReadOnTheWay
 from edge.timings import Timings
 from edge.tracker import Tracker
 
@@ -116,7 +117,7 @@ def line_of(
     )
     engine = Engine(site)
     line = Line(
-        inputs.source,
+        inputs.source if inputs.lamps is None else ReadOnTheWay(inputs.source, inputs.lamps),
         detector=inputs.detector,
         redactor=redactor,
         tracker=Tracker(),

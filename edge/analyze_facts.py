@@ -10,6 +10,7 @@ import numpy as np
 
 from edge import __version__
 from edge.scene import Signals
+from edge.signals.sources import checks, sentences
 
 if TYPE_CHECKING:
     from edge.analyze import Outcome
@@ -32,7 +33,7 @@ def facts(inputs: Inputs, outcome: Outcome) -> dict[str, str]:
         "Detector": f"{detector.name} ({detector.provider}"
         + (")" if detector.name == "motion" else f", {_count(inputs.threads, 'thread')})"),
         "Ground plane": _plane_error(inputs),
-        "Signals": "given" if inputs.signals_given else "none given: no rule about a signal was judged",
+        "Signals": _signals(inputs),
         "Tracks": _count(outcome.paths.count, "confirmed track"),
         "Software": f"nearmiss {__version__}",
     }
@@ -58,9 +59,20 @@ def notes(inputs: Inputs, outcome: Outcome) -> list[str]:
             f"The signals say nothing about {', '.join(silent)} during the recording "
             f"({_begin(inputs.source.start_time)} to {_begin(outcome.last)})."
         )
+    groups = sorted(inputs.site.signal_groups)
+    said += sentences(checks(inputs.checked, groups, inputs.source.start_time, outcome.last))
     if outcome.paths.of_every > 1:
         said.append(f"The map shows one of every {outcome.paths.of_every} paths.")
     return said
+
+
+def _signals(inputs: Inputs) -> str:
+    if not inputs.signals_given:
+        return "none given: no rule about a signal was judged"
+    if inputs.lamps is None:
+        return "given"
+    beside = " and compared with what was given" if inputs.checked else ""
+    return f"read from the lamps of {', '.join(sorted(inputs.lamps.groups))}{beside}"
 
 
 def silent_groups(signals: Signals, groups: frozenset[str], start: float, end: float) -> Sequence[str]:

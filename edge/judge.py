@@ -19,9 +19,9 @@ from edge.rules.engine import Engine
 from edge.rules.finding import Finding
 from edge.rules.samples import Samples
 from edge.scene import Signals
-from edge.signals.files import load_signals
 from edge.signals.history import SignalHistory
 from edge.signals.lines import Problems
+from edge.signals.sources import sources_of
 from edge.tracks import TracksFile
 
 NODE = "judge"
@@ -44,7 +44,7 @@ def run(tracks: Path, *, site: Path, signals: Path | None, out: Path, start: str
     loaded = _site(site, problems)
     start_time = _start(start, problems)
     history: Signals = SignalHistory()
-    if signals is not None and loaded is not None:
+    if loaded is not None:
         history = _signals(signals, loaded, start_time, problems)
     if out.is_dir():
         problems.append(f"{out}: is a folder, expected a file to write events to")
@@ -144,9 +144,9 @@ def _start(text: str | None, problems: list[str]) -> float:
         return 0.0
 
 
-def _signals(path: Path, site: Site, start_time: float, problems: list[str]) -> Signals:
+def _signals(path: Path | None, site: Site, start_time: float, problems: list[str]) -> Signals:
     try:
-        return load_signals(path, site=site, start_time=start_time)
+        return sources_of(site, path, start_time=start_time, lamps=False).signals
     except InputError as error:
         problems += error.problems
         return SignalHistory()

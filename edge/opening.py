@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from calibration.plane import Plane
     from calibration.site import Site
     from edge.scene import Signals
+    from edge.signals.crosscheck import CrossChecked
+    from edge.signals.lamp import LampReader
+    from edge.signals.sources import Sources
     from edge.sources.file import VideoSource
     from models.detections import Detector
 
@@ -31,7 +34,9 @@ class Inputs:
     """All that an analysis needs, checked.
 
     Attributes:
-        signals_given: whether a file of signal states was given.
+        signals_given: whether anything tells them: a file, lamps in view, a plan.
+        lamps: reads the signal heads on the way; None where none is to be read.
+        checked: the comparisons of two signal sources.
         threads: of the detector.
     """
 
@@ -43,6 +48,8 @@ class Inputs:
     detector: Detector
     mode: Mode
     threads: int
+    lamps: LampReader | None = None
+    checked: tuple[CrossChecked, ...] = ()
 
 
 def opened(
@@ -76,12 +83,19 @@ def opened(
     try:
         found = mistakes.of(lambda: load_site(site))
         plane = None if found is None else _plane(found, site, video, source, mistakes)
-        history = None if found is None else mistakes.of(lambda: _signals(signals, found, first))
+        told = None if found is None else mistakes.of(lambda: _sources(found, signals, first))
         threads = threads or default_threads()
         detector: Detector | None = None
         if model != "motion" or (plane is not None and source is not None):
             detector = mistakes.of(
-                lambda: detector_of(model, plane, source, provider=provider, threads=threads)
+                lambda: detector_of(
+                    model,
+                    plane,
+                    source,
+                    provider=provider,
+                    threads=threads,
+                    ignored_px=() if found is None else _changing_px(found),
+                )
             )
         mistakes.tell()
     except BaseException:
@@ -89,16 +103,18 @@ def opened(
             source.close()
         raise
     assert source is not None and found is not None and plane is not None
-    assert history is not None and detector is not None
+    assert told is not None and detector is not None
     return Inputs(
         site=found,
         plane=plane,
-        signals=history,
-        signals_given=signals is not None,
+        signals=told.signals,
+        signals_given=told.any,
         source=source,
         detector=detector,
         mode=cast("Mode", clips),
         threads=threads,
+        lamps=told.lamps,
+        checked=told.checked,
     )
 
 
@@ -114,8 +130,12 @@ def detector_of(
     *,
     provider: str | None,
     threads: int | None,
+    ignored_px: Sequence[tuple[float, float, float, float]] = (),
 ) -> Detector:
     """Return a detector: ``motion`` for one recording, a model of the store by name, or any by path.
+
+    Args:
+        ignored_px: where the picture changes without anything moving; for ``motion``.
 
     Raises:
         InputError, models.card.ModelError: it cannot be used.
@@ -127,10 +147,16 @@ def detector_of(
             raise InputError(f"--provider {provider}: motion runs no network, leave it away")
         assert source is not None
         rate_hz = source.rate_hz if source.rate_hz and source.rate_hz <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
-        return MotionDetector(source.image_size, plane, frame_rate_hz=rate_hz)
+        return MotionDetector(source.image_size, plane, frame_rate_hz=rate_hz, ignored_px=ignored_px)
     from models.zoo import load
 
     return load(model, provider=provider, threads=threads)
+
+
+def _changing_px(site: Site) -> list[tuple[float, float, float, float]]:
+    """Return the rectangles of signal lamps and burned-in text."""
+    assert site.ground_plane is not None
+    return [*(head.region_px for head in site.signal_heads), *site.ground_plane.osd]
 
 
 def start_of(text: str) -> float:
@@ -170,11 +196,10 @@ def _plane(
     return mistakes.of(lambda: plane_of(site), where=f"{path}: ground_plane: ")
 
 
-def _signals(path: Path | None, site: Site, start_time: float) -> Signals:
-    from edge.signals.files import load_signals
-    from edge.signals.history import SignalHistory
+def _sources(site: Site, signals: Path | None, start_time: float) -> Sources:
+    from edge.signals.sources import sources_of
 
-    return SignalHistory() if path is None else load_signals(path, site=site, start_time=start_time)
+    return sources_of(site, signals, start_time=start_time, lamps=True)
 
 
 class _Mistakes:

@@ -6,7 +6,7 @@ image: of each head a few numbers per lamp, and how bright the housing around th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from calibration.site import SignalHead, Site
 from edge.errors import InputError
+from edge.frame import Frame, Gap, Source
 from edge.signals.history import LiveHistory
 from edge.signals.vote import SILENCE_S, Label, Vote
 
@@ -43,13 +44,15 @@ LEARN_FRAMES = 50.0
 
 
 class LampReader:
-    """Reads every signal head of a site; ``history`` satisfies ``edge.scene.Signals``."""
+    """Reads the signal heads of a site marked ``read``; ``history`` satisfies ``edge.scene.Signals``."""
 
     def __init__(self, site: Site) -> None:
         self.history = LiveHistory(stale_after_s=SILENCE_S)
         self._heads: dict[str, list[_Head]] = {}
         self._votes: dict[str, Vote] = {}
         for head in site.signal_heads:
+            if not head.read:
+                continue
             group = head.signal_group
             self._heads.setdefault(group, []).append(_Head(head))
             self._votes.setdefault(group, Vote(group, self.history, aspects=head.aspects))
@@ -67,6 +70,23 @@ class LampReader:
         """
         for group, heads in self._heads.items():
             self._votes[group].note(_together([head.label(image, time) for head in heads]), time)
+
+
+class ReadOnTheWay:
+    """A source whose frames pass the lamp reader before they go on."""
+
+    def __init__(self, source: Source, reader: LampReader) -> None:
+        self._source = source
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._source:
+            self._reader.observe(frame.image, frame.time)
+            yield frame
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        return self._source.gaps
 
 
 def _together(labels: Sequence[Label]) -> Label:

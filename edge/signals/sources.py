@@ -25,20 +25,44 @@ class Sources:
 
     Attributes:
         signals: what a rule may ask.
-        lamps: to be given each frame before the redactor; None where no head is read.
+        any: whether there is a source at all.
+        lamps: to be given each frame before the redactor (``lamp.ReadOnTheWay``); None where no head is read.
         feed: to be given each message; None where the site has none.
         checked: the cross-checks, from the first to the last source; empty with one source.
     """
 
     signals: Signals
+    any: bool
     lamps: LampReader | None = None
     feed: Feed | None = None
     checked: tuple[CrossChecked, ...] = ()
 
-    def checks(self, groups: Sequence[str], start: float, end: float) -> list[Check]:
-        """Return how the sources got on, one row per group and pair of sources that both spoke."""
-        rows = [each.check(group, start, end) for each in self.checked for group in groups]
-        return [row for row in rows if row.agreed_s + row.disagreed_s > 0]
+
+def checks(checked: Sequence[CrossChecked], groups: Sequence[str], start: float, end: float) -> list[Check]:
+    """Return how the sources got on, one row per group and pair of sources that both spoke."""
+    rows = [each.check(group, start, end) for each in checked for group in groups]
+    return [row for row in rows if row.agreed_s + row.disagreed_s > 0]
+
+
+def sentences(checks: Sequence[Check]) -> list[str]:
+    """Return what a reader of a report has to know of the checks, a sentence each."""
+    said = []
+    for check in checks:
+        first, second = check.sources
+        if check.fit.pairs:
+            drift = f", drifting {check.fit.drift * 1e6:+.0f} ppm" if check.fit.drift else ""
+            said.append(
+                f"Signal group {check.group}: the clock of {second} was corrected by "
+                f"{check.fit.offset_s:+.2f} s (± {check.fit.sigma_s:.2f} s{drift}; "
+                f"{check.fit.pairs} changes) to that of {first}."
+            )
+        if check.disagreed_s > 0:
+            share = check.disagreed_s / (check.agreed_s + check.disagreed_s)
+            said.append(
+                f"Signal group {check.group}: {first} and {second} disagreed for {check.disagreed_s:.1f} s "
+                f"({share:.1%} of what both tell): nothing was judged by the signal then."
+            )
+    return said
 
 
 def sources_of(
@@ -62,7 +86,7 @@ def sources_of(
     """
     every: list[Signals] = []
     reader = None
-    if lamps and site.signal_heads:
+    if lamps and any(head.read for head in site.signal_heads):
         # The only one to load numpy, which rules on tracks alone do without.
         from edge.signals.lamp import LampReader
 
@@ -80,4 +104,4 @@ def sources_of(
     for other in every[1:]:
         checked.append(CrossChecked(signals, other))
         signals = checked[-1]
-    return Sources(signals, reader, feed, tuple(checked))
+    return Sources(signals, bool(every), reader, feed, tuple(checked))

@@ -14,7 +14,7 @@ from calibration.site import Site
 from edge.scene import SignalReading, SourceKind, State
 from edge.signals.crosscheck import NO_FIT, CrossChecked, fit_clocks
 from edge.signals.history import LiveHistory, Shown, SignalHistory, unknown
-from edge.signals.sources import sources_of
+from edge.signals.sources import checks, sentences, sources_of
 
 STEPS: list[tuple[float, State]] = [(0.0, "green"), (30.0, "amber"), (34.0, "red")]
 
@@ -155,7 +155,11 @@ def test_a_site_with_a_file_and_a_plan_checks_one_against_the_other(tmp_path: Pa
     path = tmp_path / "signals.csv"
     path.write_text("\n".join(["time,signal_group,state", *rows]))
     sources = sources_of(site, path, start_time=epoch, lamps=False)
-    [check] = sources.checks(["N"], epoch + 10, epoch + 1500)
+    [check] = checks(sources.checked, ["N"], epoch + 10, epoch + 1500)
+    assert sentences([check]) == [
+        f"Signal group N: the clock of plan was corrected by +3.00 s (± 0.01 s; {check.fit.pairs} changes) "
+        "to that of file."
+    ]
     assert check.sources == ("file", "plan") and check.fit.offset_s == pytest.approx(3.0)
     assert sources.signals.at("N", epoch + 80 * 7 + 3.5) == SignalReading(
         "N", "green", epoch + 80 * 7 + 3.0, 0.0, "file"

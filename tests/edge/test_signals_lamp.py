@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from calibration.site import Site
 from edge.errors import InputError
+from edge.frame import Frame, Gap
 from edge.scene import State
-from edge.signals.lamp import LampReader
+from edge.signals.lamp import LampReader, ReadOnTheWay
 
 Image = NDArray[np.uint8]
-HEAD: dict[str, Any] = {"signal_group": "N", "region_px": [40, 20, 58, 74]}
+HEAD: dict[str, Any] = {"signal_group": "N", "region_px": [40, 20, 58, 74], "read": True}
 WALK: dict[str, Any] = {**HEAD, "aspects": "pedestrian", "region_px": [40, 20, 60, 60]}
 # Blue, green, red of a lit lamp, as cameras show them: the core of a red one turns pink.
 COLOURS = {"red": (110, 60, 255), "amber": (60, 170, 255), "green": (200, 255, 80), "walk": (230, 235, 230)}
@@ -26,7 +28,8 @@ WALK_PLACES = {"red": (50, 30), "walk": (50, 50)}
 
 
 def site(*heads: dict[str, Any]) -> Site:
-    return Site.model_validate_json(json.dumps({"site": {"id": "lamps"}, "signal_heads": list(heads)}))
+    read = [{"read": True, **head} for head in heads]
+    return Site.model_validate_json(json.dumps({"site": {"id": "lamps"}, "signal_heads": read}))
 
 
 class Street:
@@ -156,7 +159,7 @@ def test_a_pedestrian_head_from_walk_over_flashing_to_steady() -> None:
 
 def test_two_heads_of_one_group_help_each_other() -> None:
     # The second head's region shows only the street: it has no lamp lit, which contradicts the first.
-    blind = {"signal_group": "N", "region_px": [70, 20, 88, 74]}
+    blind = {**HEAD, "region_px": [70, 20, 88, 74]}
     street, alone, both = Street(), LampReader(site(HEAD)), LampReader(site(HEAD, blind))
     for index in range(30):
         picture = street.picture({"red"})
@@ -178,6 +181,26 @@ def test_a_turned_camera_is_learnt_anew() -> None:
 def test_a_head_outside_the_image_is_named() -> None:
     with pytest.raises(InputError, match="signal head N: region_px 40, 20, 58, 74 lies outside"):
         LampReader(site(HEAD)).observe(np.zeros((100, 50, 3), np.uint8), 0.0)
+
+
+def test_a_head_that_is_only_to_be_blanked_is_not_read() -> None:
+    assert LampReader(site({**HEAD, "read": False})).groups == frozenset()
+
+
+def test_frames_pass_the_reader_on_their_way() -> None:
+    street = Street()
+    frames = [Frame(index, index / 10, 0.0, street.picture({"red"})) for index in range(20)]
+
+    class Recording:
+        gaps = (Gap(1.0, 1.1, "lost"),)
+
+        def __iter__(self) -> Iterator[Frame]:
+            return iter(frames)
+
+    reader = LampReader(site(HEAD))
+    source = ReadOnTheWay(Recording(), reader)
+    assert list(source) == frames and source.gaps == (Gap(1.0, 1.1, "lost"),)
+    assert reader.history.at("N", 1.9).state == "red"
 
 
 @pytest.mark.data

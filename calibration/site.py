@@ -56,6 +56,17 @@ class SiteInfo(_Record):
     name: Annotated[str, Field(max_length=120)] = ""
     timezone: str = "UTC"
     drive_on: Literal["right", "left"] = "right"
+    # Where the site frame's origin is on the globe (WGS 84, degrees), and the compass bearing of its y axis:
+    # for GeoJSON alone (calibration/geojson.py).
+    origin_lat: Annotated[float, Field(ge=-89, le=89)] | None = None
+    origin_lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    bearing_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole_origin(self) -> Self:
+        if (self.origin_lat is None) != (self.origin_lon is None):
+            raise ValueError("origin_lat and origin_lon belong together: only one of them is given")
+        return self
 
     @field_validator("timezone")
     @classmethod
@@ -240,12 +251,20 @@ class PointPair(_Record):
     held_out: bool = False
 
 
+class KnownLength(_Record):
+    """A length on the road that somebody measured, between two image points: a check, never fitted."""
+
+    px: tuple[PixelPoint, PixelPoint]
+    length_m: Annotated[float, Field(gt=0, le=1000)]
+
+
 class GroundPlane(_Record):
-    """What ties the image to the road: point pairs, and burned-in text to fill."""
+    """What ties the image to the road: point pairs, lengths to check them, and burned-in text to fill."""
 
     image_size: tuple[Annotated[int, Field(gt=0, le=20_000)], Annotated[int, Field(gt=0, le=20_000)]]
     points: Annotated[tuple[PointPair, ...], Field(min_length=4, max_length=10_000)]
     osd: tuple[PixelRectangle, ...]
+    lengths: Annotated[tuple[KnownLength, ...], Field(max_length=200)] = ()
 
 
 class Thresholds(_Record):

@@ -200,7 +200,7 @@ def section(result: Scores) -> Section:
         numbers=vars(result),
         remarks=(
             "Truth is the middle of the true box's lower edge on the road; ours is the middle of the "
-            "footprint, which lies behind the shoe one sees. The share within two sigma is without that offset.",
+            "footprint, which lies behind the shoe one sees. The share within two sigma leaves that out.",
         ),
     )
 

@@ -51,13 +51,15 @@ def site_map(site: Site, *, paths: Sequence[Path], marks: Sequence[Mark]) -> str
         figure.patch.set_alpha(0.0)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.set_xlim(left, right)
-        axes.set_ylim(bottom, top)
+        # The axes fill the figure: a window of its shape has equal scales on both.
+        spare_x = max((top - bottom) * width / height - (right - left), 0.0) / 2
+        spare_y = max((right - left) * height / width - (top - bottom), 0.0) / 2
+        axes.set_xlim(left - spare_x, right + spare_x)
+        axes.set_ylim(bottom - spare_y, top + spare_y)
         _draw_places(axes, site)
         _draw_paths(axes, paths)
         _draw_marks(axes, marks)
-        _draw_furniture(axes, figure_width_m=right - left)
+        _draw_furniture(axes, figure_width_m=right - left + 2 * spare_x)
         target = io.StringIO()
         FigureCanvasSVG(figure)
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})

@@ -140,7 +140,7 @@ def test_who_never_moved_has_no_heading() -> None:
 
 def test_a_turn_is_followed() -> None:
     """At 6 m/s on a radius of 10 m. The rope of 1.3 m is that of a car, whose body points less far into the
-    turn than its middle moves: the drawn one, which points where its middle moves, is followed 10 degrees late.
+    turn than its middle moves: the drawn one, which points where its middle moves, is followed 10° late.
     """
 
     def turning(time: float) -> tuple[float, float, float]:

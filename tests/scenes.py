@@ -247,6 +247,14 @@ def rules_found(findings: Iterable[Finding]) -> list[tuple[str, str, str, float]
     return [(each.rule, each.outcome, each.place, round(each.time, 2)) for each in findings]
 
 
+def same(one: Iterable[Finding], other: Iterable[Finding]) -> bool:
+    """Return whether two lists of findings say the same, times to a microsecond."""
+    first, second = list(one), list(other)
+    return [(each.rule, each.outcome, each.place) for each in first] == [
+        (each.rule, each.outcome, each.place) for each in second
+    ] and all(abs(a.time - b.time) < 1e-6 for a, b in zip(first, second, strict=True))
+
+
 def cross_site(
     *, right_on_red: str = "prohibited", drive_on: str = "right", thresholds: Thresholds | None = None
 ) -> Site:

@@ -22,6 +22,11 @@ from edge.rules.samples import Floats
 
 # Off the road by this much (or twice the error) a pedestrian is on the kerb or on the refuge island.
 OFF_M = 0.1
+# Who stands no farther out than this (and twice the error) waits at the kerb with the toes over it.
+WAITING_M = 0.1
+# Who stood this near the kerb within the last second was waiting there.
+KERBSIDE_M = 0.5
+KERBSIDE_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +35,19 @@ class Start:
 
     Attributes:
         crosswalk: the one it belongs to; None where it is none's.
+        set_off: when it went on, where it stood on the road within the first metre.
+        waited: the pedestrian stood at the kerb just before.
     """
 
     path: Path
     instant: Instant
+    set_off: Instant | None
     x: float
     y: float
     speed_mps: float
     speed_sigma_mps: float
     crosswalk: Crosswalk | None
+    waited: bool
     doubtful: bool
 
 
@@ -189,17 +198,24 @@ class CrossingWatch:
         rows = path.rows[first : min(last, path.done)]
         at = min(int(np.searchsorted(rows[:, TIME], crossing.after)), len(rows) - 1)
         series = (rows[:, TIME], rows[:, DEPTH], rows[:, SIGMA], float(rows[at, TIME_SIGMA]))
-        # Who waits with the toes on the road starts when going on.
-        instant = set_off(crossing, *series) or crossing_instant(crossing, *series)
+        instant = crossing_instant(crossing, *series)
+        went_on = set_off(crossing, *series)
+        if crossing.stood is not None and went_on is not None:
+            # Who waits with the toes over the kerb starts when going on; who stands farther out had started.
+            stood = min(int(np.searchsorted(rows[:, TIME], crossing.stood)), len(rows) - 1)
+            if rows[stood, DEPTH] <= WAITING_M + 2.0 * float(np.nan_to_num(rows[stood, SIGMA])):
+                instant = went_on
         x, y = (float(np.interp(instant.time, rows[:, TIME], rows[:, axis])) for axis in (X, Y))
         return Start(
             path=path,
             instant=instant,
+            set_off=went_on,
             x=x,
             y=y,
             speed_mps=float(np.interp(instant.time, rows[:, TIME], rows[:, SPEED])),
             speed_sigma_mps=float(np.interp(instant.time, rows[:, TIME], rows[:, SPEED_SIGMA])),
             crosswalk=self._crosswalk(path, crossing, instant, x, y),
+            waited=instant.set_off or _waited(rows, instant.time),
             doubtful=instant.gap or doubtful(self._places, rows, crossing),
         )
 
@@ -219,3 +235,10 @@ class CrossingWatch:
         nearest = int(off.argmin())
         margin = self._places.site.thresholds.crosswalk_margin_m
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
+
+
+def _waited(rows: Floats, time: float) -> bool:
+    """Return whether someone stood at the kerb within the second before an instant."""
+    before = (rows[:, TIME] >= time - KERBSIDE_S) & (rows[:, TIME] <= time)
+    still = standing(rows[:, SPEED], rows[:, SPEED_SIGMA]) & (rows[:, DEPTH] > -KERBSIDE_M)
+    return bool((before & still).any())

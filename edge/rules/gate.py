@@ -32,6 +32,8 @@ GAP_S = 1.0
 MOVED_M = 0.1
 # A standing start is gradual: when it began is known no better.
 SET_OFF_SIGMA_S = 0.2
+# A front or a toe this far over the threshold only touches it: who waits there has not crossed.
+TOUCH_M = 0.03
 # Positions no better known than this gain nothing from a fit over many.
 EXACT_M = 0.02
 
@@ -68,7 +70,7 @@ class Gate:
         """Take one sample; return the crossing it makes a fact."""
         crossing = None
         if self.side == "before":
-            if f >= 0:
+            if f >= TOUCH_M:
                 self.side, self.stood = "band", None
                 self.before, self.after = self.last, time
         elif self.side == "unknown":
@@ -127,7 +129,8 @@ def crossing_instant(
     low, high = int(low), min(int(high), len(times) - 1)
     interval = max(float(times[high] - times[low]), 1e-3)
     rise = float(f[high] - f[low])
-    share = min(max(-float(f[low]) / rise, 0.0), 1.0) if rise > 0 else 0.5
+    # Below zero where the sample before touched the line already.
+    share = min(max(-float(f[low]) / rise, -1.0), 1.0) if rise > 0 else 0.5
     time, speed = float(times[low]) + share * interval, max(rise / interval, 0.05)
     # A curve between two samples bends away from the chord by at most a·dt²/8.
     bend = ACCELERATION_MPS2 * interval**2 / 8

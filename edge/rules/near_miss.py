@@ -72,6 +72,7 @@ class _Reading:
     y: float
     first: TickTrack
     second: TickTrack
+    drac_mps2: float = 0.0
 
 
 def near_miss(meeting: Meeting, places: Places) -> Finding | None:
@@ -94,10 +95,7 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
         measures["pet_s"] = Measure(pet.value, pet.sigma)
     if ttc is not None:
         measures["ttc_s"] = Measure(ttc.value, ttc.sigma)
-        closing = _relative_speed(ttc)
-        measures["drac_mps2"] = Measure(
-            float(deceleration_to_avoid_mps2(np.array(closing), np.array(max(ttc.value, 0.05)))), math.nan
-        )
+        measures["drac_mps2"] = Measure(ttc.drac_mps2, math.nan)
     speeds = [_at(track, tick, TVX, TVY) for track in (chosen.first, chosen.second)]
     fastest = max(speeds, key=lambda pair: math.hypot(*pair[:2]))
     measures["conflict_speed_mps"] = Measure(math.hypot(*fastest[:2]), fastest[2])
@@ -136,12 +134,6 @@ def _row(track: TickTrack, tick: int) -> Floats:
 def _at(track: TickTrack, tick: int, x: int, y: int) -> tuple[float, float, float]:
     row = _row(track, tick)
     return float(row[x]), float(row[y]), float(row[TSPEED_SIGMA])
-
-
-def _relative_speed(reading: _Reading) -> float:
-    tick = round(reading.time / TICK_S)
-    one, other = _row(reading.first, tick), _row(reading.second, tick)
-    return math.hypot(one[TVX] - other[TVX], one[TVY] - other[TVY])
 
 
 def _position_sigma(row: Floats) -> float:
@@ -245,7 +237,9 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     sigma = math.hypot(position / closing, value * speed / closing)
     first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))
-    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second)
+    closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
+    drac = float(deceleration_to_avoid_mps2(closing_mps, np.maximum(series, 0.05)).max())
+    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second, drac)
 
 
 def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:

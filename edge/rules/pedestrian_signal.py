@@ -40,10 +40,15 @@ def pedestrian_signal(start: Start, signals: Signals) -> Iterator[Finding]:
         return
     group = crosswalk.signal_group
     states = shown(signals, group, instant.time, instant.sigma_s).states
+    if start.set_off is not None:
+        later = shown(signals, group, start.set_off.time, start.set_off.sigma_s).states
+        if "green" in later:
+            # Stood within a metre of the kerb and went on with the walk: nothing had been started before.
+            return
     for state, rule, into in TABLE:
         verdict = outcome(states, {state}, doubtful=start.doubtful)
-        if verdict is None or (instant.set_off and "green" in states):
-            # Who waited with the toes on the road and went with the walk, give or take, was in time.
+        if verdict is None or (start.waited and "green" in states):
+            # Who waited at the kerb and went with the walk, give or take, was in time.
             continue
         measures = {"speed_mps": Measure(start.speed_mps, start.speed_sigma_mps)}
         began = onset(signals, group, instant.time, {state}, instant.sigma_s)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from calibration.site import Crosswalk, Roadway, Site, SiteInfo
 from edge.rules.finding import Finding
-from tests.scenes import ListSignals, Movement, cross_site, judged, rules_found, scenes, walk
+from tests.scenes import ListSignals, Movement, cross_site, judged, same, scenes, walk
 
 SITE = cross_site()
 # Walk from 0, flashing from 90, don't walk from 100, walk again from 130. The crosswalk is x = -7 .. 7 at
@@ -268,7 +268,7 @@ def test_a_noisy_start_is_timed_within_its_error(seed: int) -> None:
 def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
     street = [crossing(101.0), crossing(95.0, west=False), crossing(99.0, y=-20.0), crossing(110.0, y=-12.4)]
     frames = list(scenes(street, LAMP, sigma_m=0.1, jitter_m=0.1, seed=seed))
-    assert rules_found(judged(SITE, frames, beat_s=beat_s)) == rules_found(judged(SITE, frames))
+    assert same(judged(SITE, frames, beat_s=beat_s), judged(SITE, frames))
 
 
 @settings(max_examples=20, deadline=None)

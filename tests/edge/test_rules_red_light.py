@@ -21,7 +21,7 @@ from tests.scenes import (
     judged,
     profile,
     red_at,
-    rules_found,
+    same,
     scenes,
     turn,
 )
@@ -443,7 +443,7 @@ def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
     ]
     signals = red_at(100.0, groups=("A", "B"))
     frames = list(scenes(street, signals, sigma_m=0.1, jitter_m=0.1, seed=seed))
-    assert rules_found(judged(SITE, frames, beat_s=beat_s)) == rules_found(judged(SITE, frames))
+    assert same(judged(SITE, frames, beat_s=beat_s), judged(SITE, frames))
 
 
 def test_scenes_come_in_order() -> None:

@@ -121,7 +121,7 @@ def _shown(event: LocalEvent, report: Report, clips: Mapping[str, None]) -> dict
         if signal is None
         else f"{signal.group} {STATE_TITLES[signal.state]} (from {signal.source})",
         "measures": [
-            (MEASURES[name][0], number(measure.value, measure.sigma), MEASURES[name][1])
+            (MEASURES[name][0], number(measure.value, measure.sigma, MEASURES[name][1]))
             for name, measure in event.measures.items()
         ],
         "caused_by": event.caused_by,

@@ -30,6 +30,8 @@ COLOURS: dict[RoadUser, str] = {
 _ROAD, _KERB, _STRIPE, _LINE, _INK = "#e7e9ec", "#c3c8ce", "#ffffff", "#c92a2a", "#30363d"
 _MAX_PATHS = 600
 _MARGIN_M = 4.0
+# Around crosswalks and stop lines: far enough to see who comes, near enough to tell lanes apart.
+_AROUND_M = 14.0
 
 
 def site_map(site: Site, *, paths: Sequence[Path], marks: Sequence[Mark]) -> str:
@@ -44,8 +46,8 @@ def site_map(site: Site, *, paths: Sequence[Path], marks: Sequence[Mark]) -> str
     from matplotlib.figure import Figure
 
     left, bottom, right, top = _window(site, paths, marks)
-    width = 8.6
-    height = min(max(width * (top - bottom) / (right - left), 3.2), 8.6)
+    width = 6.6
+    height = min(max(width * (top - bottom) / (right - left), 3.2), 6.6)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nearmiss", "font.size": 8.5}):
         figure = Figure(figsize=(width, height))
         figure.patch.set_alpha(0.0)
@@ -58,7 +60,7 @@ def site_map(site: Site, *, paths: Sequence[Path], marks: Sequence[Mark]) -> str
         axes.set_ylim(bottom - spare_y, top + spare_y)
         _draw_places(axes, site)
         _draw_paths(axes, paths)
-        _draw_marks(axes, marks)
+        _draw_marks(axes, marks, window=(left, bottom, right, top))
         _draw_furniture(axes, figure_width_m=right - left + 2 * spare_x)
         target = io.StringIO()
         FigureCanvasSVG(figure)
@@ -71,17 +73,19 @@ def _window(site: Site, paths: Sequence[Path], marks: Sequence[Mark]) -> tuple[f
     """Return left, bottom, right, top in metres: where something is or happened, not where roads end."""
     near = [point for line in site.stop_lines for point in line.line]
     near += [point for crosswalk in site.crosswalks for point in crosswalk.polygon]
-    near += [place for _, place, _ in marks]
-    walked = [point for _, path in paths for point in path]
-    if len(walked) >= 20:
-        low, high = np.percentile(np.asarray(walked), [2, 98], axis=0)
-        near += [(float(low[0]), float(low[1])), (float(high[0]), float(high[1]))]
-    else:
-        near += walked
+    margin = _AROUND_M if near else _MARGIN_M
+    if not near:
+        near = [place for _, place, _ in marks]
+        walked = [point for _, path in paths for point in path]
+        if len(walked) >= 20:
+            low, high = np.percentile(np.asarray(walked), [2, 98], axis=0)
+            near += [(float(low[0]), float(low[1])), (float(high[0]), float(high[1]))]
+        else:
+            near += walked
     near = near or [point for roadway in site.roadways for point in roadway.polygon] or [(0.0, 0.0)]
     x, y = zip(*near, strict=True)
-    middle, half = (min(x) + max(x)) / 2, max((max(x) - min(x)) / 2, 8.0) + _MARGIN_M
-    level, tall = (min(y) + max(y)) / 2, max((max(y) - min(y)) / 2, 4.0) + _MARGIN_M
+    middle, half = (min(x) + max(x)) / 2, max((max(x) - min(x)) / 2, 8.0) + margin
+    level, tall = (min(y) + max(y)) / 2, max((max(y) - min(y)) / 2, 4.0) + margin
     return (middle - half, level - tall, middle + half, level + tall)
 
 
@@ -124,8 +128,13 @@ def _draw_paths(axes: Axes, paths: Sequence[Path]) -> None:
             axes.scatter(ends[:, 0], ends[:, 1], s=6, color=colour, alpha=0.8, zorder=4, linewidths=0)
 
 
-def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
-    for number, (x, y), occurred in marks:
+def _draw_marks(axes: Axes, marks: Sequence[Mark], *, window: tuple[float, float, float, float]) -> None:
+    left, bottom, right, top = window
+    inset = 0.025 * (right - left)
+    for number, (far_x, far_y), occurred in marks:
+        # What happened farther out is marked at the edge it lies beyond.
+        x = min(max(far_x, left + inset), right - inset)
+        y = min(max(far_y, bottom + inset), top - inset)
         axes.annotate(
             str(number),
             (x, y),

@@ -72,12 +72,12 @@ STATE_TITLES: dict[str, str] = {
 }
 
 
-def number(value: float, sigma: float | None) -> str:
-    """Return a number to the digits its error justifies: ``1.25 ± 0.05``, ``11.2 (error unknown)``."""
+def number(value: float, sigma: float | None, unit: str) -> str:
+    """Return a number to the digits its error justifies: ``1.25 ± 0.05 s``, ``11.2 m (error unknown)``."""
     if sigma is None:
-        return f"{value:.1f} (error unknown)"
+        return f"{value:.1f} {unit} (error unknown)"
     digits = 2 if sigma < 0.095 else 1 if sigma < 9.5 else 0
-    return f"{value:.{digits}f} ± {sigma:.{digits}f}"
+    return f"{value:.{digits}f} ± {sigma:.{digits}f} {unit}"
 
 
 def clock(seconds: float) -> str:

@@ -297,20 +297,29 @@ function backgroundOf(base64, width, height) {
   return canvas;
 }
 
+/**
+ * What the view from above shows: where the event happened, the places around it, and the ways of those who
+ * have a part in it, two seconds either side and not further than from one end of a junction to the other.
+ */
 function planExtent(clip, plate) {
-  const points = clip.spot ? [metres(clip.spot)] : [];
-  for (const glyph of clip.glyphs) {
-    if (glyph.role !== "other") for (const key of glyph.keys) if (key[3] !== null) points.push(metres(key.slice(3, 5)));
-  }
-  const places = plate ? plate.zones.filter((zone) => zone.outline_m && zone.kind !== "roadway") : [];
-  for (const zone of places) points.push(...zone.outline_m);
-  if (!places.length && plate) {
-    for (const zone of plate.zones) if (zone.outline_m && !points.length) points.push(...zone.outline_m);
-  }
-  if (!points.length) {
-    for (const glyph of clip.glyphs) {
-      for (const key of glyph.keys) if (key[3] !== null) points.push(metres(key.slice(3, 5)));
+  const spot = clip.spot ? metres(clip.spot) : null;
+  const near = (point) => !spot || distance(point, spot) <= 30;
+  const points = spot ? [spot] : [];
+  const around = 2 / clip.step_s;
+  const event = -clip.start_s / clip.step_s;
+  for (const glyph of clip.glyphs.filter((each) => each.role !== "other")) {
+    for (let step = event - around; step <= event + around; step += 1) {
+      const place = placeAt(glyph.keys, step);
+      if (place && place.m && near(place.m)) points.push(place.m);
     }
+  }
+  const outlines = plate ? plate.zones.filter((zone) => zone.outline_m) : [];
+  const places = outlines.filter((zone) => zone.kind !== "roadway").map((zone) => zone.outline_m.filter(near));
+  points.push(...places.flat());
+  if (!points.length) points.push(...outlines.flatMap((zone) => zone.outline_m));
+  if (!points.length) {
+    const keys = clip.glyphs.flatMap((glyph) => glyph.keys).filter((key) => key[3] !== null);
+    points.push(...keys.map((key) => metres(key.slice(3, 5))));
   }
   if (!points.length) return null;
   const x = points.map((point) => point[0]);
@@ -660,20 +669,20 @@ function numberPanel(event) {
     pair.append(name, value);
     list.append(pair);
   };
-  row("what", (RULES[event.rule] || event.rule) + (event.outcome === "undecidable" ? ", could not be decided" : ""));
-  row("where", event.place);
+  row("rule", (RULES[event.rule] || event.rule) + (event.outcome === "undecidable" ? ", could not be decided" : ""));
+  row("place", event.place);
   if (event.signal) row("signal", `${event.signal.group} ${(STATES[event.signal.state] || STATES.unknown).words}`);
   for (const [name, measure] of Object.entries(event.measures || {})) {
     const [term, unit] = MEASURES[name] || [name, ""];
-    row(term, `${numberText(measure)} ${unit}`);
+    row(term, numberText(measure, unit));
   }
   return list;
 }
 
-function numberText({ value, sigma }) {
-  if (sigma === null) return `${value.toFixed(1)} (error unknown)`;
+function numberText({ value, sigma }, unit) {
+  if (sigma === null) return `${value.toFixed(1)} ${unit} (error unknown)`;
   const digits = sigma < 0.095 ? 2 : sigma < 9.5 ? 1 : 0;
-  return `${value.toFixed(digits)} ± ${sigma.toFixed(digits)}`;
+  return `${value.toFixed(digits)} ± ${sigma.toFixed(digits)} ${unit}`;
 }
 
 function legend(clip) {

@@ -1,0 +1,1 @@
+"""Trajectories and truth nobody here wrote: SUMO junctions."""

@@ -1,0 +1,55 @@
+"""Who drives and walks through a SUMO junction, some of them against the signal."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.sumo.junctions import Junction
+
+
+def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -> Path:
+    chance = random.Random(seed)
+    runs_red = 'jmDriveAfterRedTime="{:.1f}" jmDriveRedSpeed="20" jmDriveAfterYellowTime="4"'
+    types = [
+        '<vType id="car" vClass="passenger" length="4.6" width="1.8" minGap="2.5"/>',
+        '<vType id="truck" vClass="truck" length="9.5" width="2.5"/>',
+        '<vType id="motorcycle" vClass="motorcycle" length="2.2" width="0.8"/>',
+        f'<vType id="car_red" vClass="passenger" length="4.4" width="1.8" {runs_red.format(100)}/>',
+        f'<vType id="truck_red" vClass="truck" length="8.5" width="2.5" {runs_red.format(100)}/>',
+        f'<vType id="motorcycle_red" vClass="motorcycle" length="2.2" width="0.8" {runs_red.format(8)}/>',
+        '<vType id="ped" vClass="pedestrian" length="0.5" width="0.5" speedDev="0.15"/>',
+        '<vType id="ped_red" vClass="pedestrian" length="0.5" width="0.5" speedDev="0.15" '
+        'jmDriveAfterRedTime="1000" jmIgnoreFoeProb="1"/>',
+    ]
+    weights = {"car": 40, "truck": 9, "motorcycle": 7, "car_red": 37, "truck_red": 3, "motorcycle_red": 4}
+    rows: list[tuple[float, str]] = []
+    for leg in junction.legs:
+        time = chance.uniform(0, 5)
+        while time < end_s - 20:
+            kind = chance.choices(list(weights), list(weights.values()))[0]
+            towards = chance.choice([other for other in junction.legs if other is not leg])
+            rows.append(
+                (
+                    time,
+                    f'<trip id="v{len(rows)}" type="{kind}" depart="{time:.1f}" from="{leg.name}i" '
+                    f'to="{towards.name}o" departLane="best" departSpeed="max" '
+                    f'speedFactor="{chance.uniform(0.8, 1.1):.2f}"/>',
+                )
+            )
+            time += chance.expovariate(1 / 9)
+        time = chance.uniform(0, 5)
+        while time < end_s - 60:
+            kind = "ped_red" if chance.random() < 0.35 else "ped"
+            towards = chance.choice([other for other in junction.legs if other is not leg])
+            rows.append(
+                (
+                    time,
+                    f'<person id="p{len(rows)}" type="{kind}" depart="{time:.1f}" departPos="130">'
+                    f'<walk from="{leg.name}i" to="{towards.name}o" arrivalPos="25"/></person>',
+                )
+            )
+            time += chance.expovariate(1 / 30)
+    path = folder / "demand.rou.xml"
+    path.write_text("<routes>" + "".join(types) + "".join(row for _, row in sorted(rows)) + "</routes>")
+    return path

@@ -26,6 +26,7 @@ from edge.errors import InputError
 from edge.outbox import Outbox
 from edge.publish import Publisher
 from edge.rules.finding import Finding
+from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
     from edge.opening import Inputs
@@ -114,6 +115,7 @@ class Node:
         self._inputs, self._outbox = inputs, outbox
         self._site, self._id = inputs.site.id, config.node.id
         self._mode = config.clips.mode
+        self._agreement = Agreement(inputs.checked, sorted(inputs.site.signal_groups))
         self._figures = Figures(detector=inputs.detector.name, provider=inputs.detector.provider)
         self._dispatch = Dispatch(
             outbox,
@@ -175,6 +177,7 @@ class Node:
                     self._dispatch.plate(redactor.plate(self._inputs.site))
                 self._put(moment.due)
                 self._count(moment.time, engine)
+                self._agreement.note(moment.time)
                 if not self._publisher.alive:
                     logger.error("the publish thread ended: %s", self._publisher.error)
                     return 1
@@ -238,7 +241,8 @@ class Node:
         level = self._outbox.level()
         self._figures.measure()
         state = self._figures.state
-        if state == "running" and (self._publisher.overdue or level.quarantined):
+        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing)
+        if state == "running" and any(troubles):
             state = "degraded"
         return Status.model_validate(
             {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calibration.site import Site
 from edge.scene import SignalReading, SourceKind, State
+from edge.signals.agreement import Agreement
 from edge.signals.crosscheck import NO_FIT, CrossChecked, fit_clocks
 from edge.signals.history import LiveHistory, Shown, SignalHistory, unknown
 from edge.signals.sources import checks, sentences, sources_of
@@ -166,3 +167,21 @@ def test_a_site_with_a_file_and_a_plan_checks_one_against_the_other(tmp_path: Pa
     )
     alone = sources_of(site, None, start_time=epoch, lamps=False)
     assert alone.signals.at("N", epoch + 85.0).source == "plan" and alone.checked == ()
+
+
+def test_a_running_node_says_once_that_its_sources_disagree(caplog: pytest.LogCaptureFixture) -> None:
+    red = SignalHistory([SignalReading("N", "red", 0.0, 0.05, "lamp")])
+    other = SignalHistory(
+        [
+            SignalReading("N", "green", 100.0, 0.05, "spat"),
+            SignalReading("N", "red", 200.0, 0.05, "spat"),
+        ]
+    )
+    agreement = Agreement([CrossChecked(red, other)], ["N"])
+    seen = []
+    with caplog.at_level("INFO"):
+        for second in range(300):
+            agreement.note(float(second))
+            seen.append(agreement.disagreeing)
+    assert seen[99] == () and seen[190] == ("N",) and seen[299] == ()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

@@ -31,6 +31,8 @@ need mosquitto on_path mosquitto
 if [ "$what" = dev ]; then
     need git on_path git
     on_path chromium >/dev/null 2>&1 || on_path chromium-browser >/dev/null 2>&1 || missing="$missing chromium"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || on_path initdb >/dev/null 2>&1 ||
+        missing="$missing postgresql"
     "$python" -c 'import glob, sys; sys.exit(not glob.glob("/usr/share/fonts/truetype/dejavu/*.ttf"))' ||
         missing="$missing fonts-dejavu-core"
 fi
@@ -55,7 +57,7 @@ fi
 [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || "$python" -m venv --clear .venv
 case "$what" in
     demo) extras="collector" ;;
-    dev) extras="collector,postgres,dev" ;;
+    dev) extras="collector,postgres,parquet,dev,sumo" ;;
     *) echo "setup: '$what' is not one of demo, dev" >&2; exit 2 ;;
 esac
 echo "setup: installing Python packages into .venv"

@@ -95,6 +95,7 @@ class TracksFile:
         for text in wrong:
             self._problems.add(number, f"{text}, {expected}")
         self._header = header
+        self._numeric = [index for index, column in enumerate(header) if column not in ("track", "kind")]
         self._order = [header.index(column) if column in header else -1 for column in known]
         return not wrong
 
@@ -114,13 +115,15 @@ class TracksFile:
         # Were one line longer and another shorter, the kinds between them would stand in the wrong column.
         if '"' in joined or len(cells) != len(lines) * width:
             return None
+        if "_" in joined and any("_" in ",".join(cells[at::width]) for at in self._numeric):
+            return None
         numbers = np.empty((len(lines), 9))
         try:
             for target, source in enumerate(self._order):
                 numbers[:, target] = self._column(target, cells[source::width] if source >= 0 else None)
         except (ValueError, KeyError):
             return None
-        return numbers if self._sound(numbers, cells[self._order[0] :: width]) else None
+        return numbers if self._sound(numbers) else None
 
     def _column(self, target: int, texts: Sequence[str] | None) -> list[float] | float:
         if texts is None:
@@ -135,7 +138,7 @@ class TracksFile:
             return [float(text) if text else math.nan for text in texts]
         return list(map(float, texts))
 
-    def _sound(self, numbers: Floats, times: Sequence[str]) -> bool:
+    def _sound(self, numbers: Floats) -> bool:
         """Shift relative times; return whether values are in range, times sorted and tracks once each."""
         time, heading, sigma = numbers[:, 0], numbers[:, 5], numbers[:, 8]
         position, size = numbers[:, 3:5], numbers[:, 6:8]
@@ -146,7 +149,6 @@ class TracksFile:
             or np.isinf(heading).any()
             or (sigma < 0).any()
             or np.isinf(sigma).any()
-            or "_" in ",".join(times)
             or "" in self._tracks
         ):
             return False
@@ -196,10 +198,10 @@ class TracksFile:
             texts.append("track is empty, expected a name or a number")
         for text in texts:
             self._problems.add(number, text)
-        if texts:
-            return None
         track = self._tracks.setdefault(row["track"], len(self._tracks) + 1)
         time = values[0] + (self._start_time if values[0] < RELATIVE_BELOW_S else 0.0)
+        if math.isnan(time):
+            return None
         if time < self._last_time:
             self._problems.add(
                 number, f"time {row['time']} comes before that of the row above, expected sorted rows"
@@ -207,6 +209,8 @@ class TracksFile:
             return None
         if time > self._last_time:
             self._last_time, self._at_last = time, set()
+        if texts:
+            return None
         if track in self._at_last:
             self._problems.add(
                 number, f"a second row for track {shortened(row['track'])} at time {row['time']}"

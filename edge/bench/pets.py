@@ -24,7 +24,7 @@ name = "PETS 2009 S2L1"
 
 [[crosswalks]]
 id = "walk"
-polygon = [[-12, -8], [-8, -8], [-8, 4], [-12, 4]]
+polygon = [[-12, -12], [-8, -12], [-8, 4], [-12, 4]]
 
 [[roadways]]
 id = "road"

@@ -35,7 +35,7 @@ _MOST_DIFFERENCE = 60.0
 _NOISE_SIGMAS = 4.5
 # Shade keeps between this much and this much of the light; its tint and its texture stay the ground's.
 _SHADE_KEEPS = (0.38, 0.96)
-_SHADE_TINT = 0.035
+_SHADE_TINT = 0.03
 _SHADE_TEXTURE = 0.07
 _SHADE_BINS, _SHADE_MOST_VOTES, _SHADE_KNOWN_PX, _UMBRA_WITHIN = 29, 25, 500, 0.07
 _BODY_SHARE = 0.06  # of the picture's height: windows between body and roof, at most
@@ -44,6 +44,7 @@ _LEARN_S = 8.0  # time constant with which the background follows the light
 _LEARN_EVERY = 3  # frames
 _GHOST_S = 0.4
 _STILL_S = 1.0
+_STEADY_SHARE = 0.8
 # A red phase is rarely longer than two minutes; what has stood for five is parked and part of the street.
 _PARKED_S = 300.0
 _REGRET_S = 6.0
@@ -143,7 +144,7 @@ class Background:
         moving = cv2.subtract(solid, explained)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _CROSS)
         moving = _sharp(cv2.morphologyEx(moving, cv2.MORPH_CLOSE, _DISC), difference)
-        self._settle(smooth, lit, moving, differing)
+        self._settle(smooth, lit, moving)
         if self._frame % _LEARN_EVERY == 0:
             self._learn(smooth, lit, differing)
         return Foreground(_mask(moving), _mask(shade), tuple(self._stills))
@@ -215,7 +216,7 @@ class Background:
             axis=1, initial=0.0
         )
         # Noise shows more in the tint of dark pixels.
-        alike_in_tint = tint < _SHADE_TINT + 4.0 / now_sum[between]
+        alike_in_tint = tint < _SHADE_TINT + 2.0 / now_sum[between]
         where, keeps = where[alike_in_tint], keeps[alike_in_tint]
         if len(where) == 0:
             return shade
@@ -239,11 +240,10 @@ class Background:
             sure &= (columns < left) | (columns >= right) | (rows < top) | (rows >= bottom)
         umbra = self._umbra(keeps[sure])
         if umbra is not None:
-            alike = np.abs(keeps - umbra) < _UMBRA_WITHIN
+            alike = (np.abs(keeps - umbra) < _UMBRA_WITHIN) & (many > 0.3)
         shade[rows[alike], columns[alike]] = 255
-        # Known by its depth, a shadow may be thin; by its texture only a patch is sure.
-        core = _DISC if umbra is None else _CROSS
-        shade = _mask(cv2.morphologyEx(shade, cv2.MORPH_OPEN, core))
+        if umbra is None:  # known by its depth, a shadow may be thin; by its texture only a patch is sure
+            shade = _mask(cv2.morphologyEx(shade, cv2.MORPH_OPEN, _DISC))
         # Its blurred rim is shade, too: darker by less, next to what was found.
         rim = np.zeros_like(differing)
         rim[rows, columns] = 255
@@ -301,7 +301,7 @@ class Background:
         _, _, width, height = cv2.boundingRect(other)
         return width > 0.75 * other.shape[1] and height > 0.75 * other.shape[0]
 
-    def _settle(self, image: Image, lit: Image, moving: Mask, differing: Mask) -> None:
+    def _settle(self, image: Image, lit: Image, moving: Mask) -> None:
         """Turn what has kept still into a still, or heal it where it is a ghost."""
         height, width = (side // 2 for side in moving.shape)
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -315,33 +315,28 @@ class Background:
         steady = cv2.bitwise_and(cv2.compare(self._steady_for, self._ghost_frames, cv2.CMP_GE), here)
         if cv2.countNonZero(steady) == 0:
             return
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(steady, connectivity=8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(here, connectivity=8, ltype=cv2.CV_16U)
         for label in range(1, count):
             left, top, wide, high, area = (int(value) for value in stats[label])
             if 4 * area < self._least_area:
                 continue
-            x1, y1, x2, y2 = (
-                max(left - 3, 0),
-                max(top - 3, 0),
-                min(left + wide + 3, width),
-                min(top + high + 3, height),
-            )
+            x1, y1 = max(left - 3, 0), max(top - 3, 0)
+            x2, y2 = min(left + wide + 3, width), min(top + high + 3, height)
             half = np.s_[y1:y2, x1:x2]
-            alone = (labels[half] == label).astype(np.uint8) * 255
+            alone = labels[half] == label
+            # All of it: the plain side of a truck is steady, too, but not the truck's outline.
+            if np.count_nonzero(steady[half][alone]) < _STEADY_SHARE * area:
+                continue
             part = np.s_[2 * y1 : 2 * y2, 2 * x1 : 2 * x2]
-            mask = cv2.resize(alone, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-            mask = _mask(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _DISC))
-            outside = cv2.subtract(cv2.dilate(mask, _RING), cv2.dilate(mask, _DISC))
-            free = cv2.countNonZero(cv2.subtract(outside, differing[part]))
-            if free < 0.5 * cv2.countNonZero(outside):
-                continue  # a part of something larger that moves
-            stood_for = float(np.percentile(self._steady_for[half][alone > 0], 15)) / self._rate
+            mask = _mask(
+                cv2.resize(alone.astype(np.uint8) * 255, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+            )
+            stays = float(np.percentile(self._steady_for[half][alone], 20)) >= _STILL_S * self._rate
             verdict = _outline(image[part], lit[part], mask)
             box = (2 * (x1 + 3), 2 * (y1 + 3), 2 * (x2 - 3), 2 * (y2 - 3))
-            stays = stood_for >= _STILL_S
             if verdict == "ghost" or (stays and not self._plausible(box, verdict == "there")):
                 self._heal(image, _mask(cv2.dilate(mask, _RING)), 2 * x1, 2 * y1)
-            elif stays and verdict != "ghost":
+            elif stays:
                 self._stand(image, moving, mask, 2 * x1, 2 * y1)
 
     def _stand(self, image: Image, moving: Mask, mask: Mask, x: int, y: int) -> None:

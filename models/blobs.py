@@ -50,12 +50,12 @@ def blobs(mask: Mask, view: View | None, *, least_area: int) -> list[Blob]:
 
 
 def _joined(pieces: list[Blob], view: View | None) -> list[Blob]:
-    """Join small pieces to what they are over: a head to a body, a body to legs lost in the pattern of a road."""
+    """Join small pieces to what they are over: a head to a body, a body to its legs."""
     done: list[Blob] = []
     for piece in sorted(pieces, key=lambda blob: -blob.box[3]):
         for index, lower in enumerate(done):
             if _belongs(piece, lower, view):
-                done[index] = _union(lower, piece)
+                done[index] = union(lower, piece)
                 break
         else:
             done.append(piece)
@@ -75,7 +75,7 @@ def _belongs(piece: Blob, lower: Blob, view: View | None) -> bool:
     return gap <= 0.25 * here.px_per_m and right - left < 1.5 * wide and lower.box[3] - top < 1.15 * tall
 
 
-def _union(first: Blob, second: Blob) -> Blob:
+def union(first: Blob, second: Blob) -> Blob:
     left, top = (int(min(first.box[i], second.box[i])) for i in (0, 1))
     right, bottom = (int(max(first.box[i], second.box[i])) for i in (2, 3))
     mask = np.zeros((bottom - top, right - left), np.uint8)

@@ -16,6 +16,7 @@ from models.blobs import Blob
 from models.detections import KINDS
 
 Floats = NDArray[np.float64]
+_ALL_OF_IT = 0.7  # of a blob's box: who fills so much of it is it, whoever else may be behind
 _GROWN_UP = 5  # frames after which a follower's size is believed
 
 
@@ -113,7 +114,34 @@ def members(blob: Blob, followed: Sequence[Followed]) -> list[Followed]:
         # Two in nearly one place are one, seen twice while it came apart from another.
         if all(iou(each.foreseen, other.foreseen) < 0.5 for other in inside):
             inside.append(each)
+    if len(inside) > 1:
+        largest = max(inside, key=lambda each: area(each.foreseen))
+        if iou(largest.foreseen, blob.box) > _ALL_OF_IT:
+            return [largest]
     return inside
+
+
+def fragments(each: Followed, patches: Sequence[Blob], others: Sequence[Followed]) -> list[Blob]:
+    """Return the pieces one road user has fallen into where it looks like the road behind it.
+
+    A piece that lies where somebody else was a moment ago is theirs.
+    """
+    reach = each.foreseen + 0.05 * np.array([-1, -1, 1, 1]) * np.tile(each.size, 2)
+    pieces = []
+    for patch in patches:
+        if overlap(reach, patch.box) < 0.85 * area(patch.box):
+            continue
+        whose = [
+            other
+            for other in others
+            if other is not each
+            and other.grown_up
+            and area(other.box) < 0.5 * area(each.box)
+            and overlap(other.foreseen, patch.box) > 0.5 * min(area(other.foreseen), area(patch.box))
+        ]
+        if not whose:
+            pieces.append(patch)
+    return pieces
 
 
 def unmerged_boxes(blob: Blob, inside: Sequence[Followed]) -> list[Floats]:

@@ -7,6 +7,7 @@ the camera itself moves.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.background import Background, Still
-from models.blobs import Blob, blobs, people
+from models.blobs import Blob, blobs, people, union
 from models.detections import KINDS, Detections
-from models.followed import Followed, area, iou, members, overlap, unmerged_boxes
+from models.followed import Followed, area, fragments, iou, members, overlap, unmerged_boxes
 from models.footprint import BUILDS, misfits, person_px
 from models.view import Ground, Here, View
 
@@ -32,6 +33,7 @@ _MERGED_FRAMES = 45
 _EVIDENCE_FADES = 0.93
 _BORDER_PX = 2.0
 _MOST_MISFIT = 25.0
+_KNOWN_WEIGHT = 3.0  # frames of evidence after which a kind is believed
 
 
 class MotionDetector:
@@ -79,6 +81,7 @@ class MotionDetector:
         small = image if self._shrink == 1 else _shrunk(image, self._size)
         foreground = self._background.see(small)
         patches = blobs(foreground.moving, self._view, least_area=self._least_area)
+        patches = [self._on_its_legs(patch, foreground.shade) for patch in patches]
         patches = [patch for patch in patches if self._plausible(patch.box)]
         boxes = self._assign(patches, foreground.stills)
         return self._detections(boxes)
@@ -89,6 +92,7 @@ class MotionDetector:
         """Give every blob to who it is; return those seen in this frame, and whether each was seen alone."""
         free = list(self._followed)
         result: list[tuple[Followed, bool]] = []
+        patches = self._mended(patches)
         for still in stills:
             box = np.asarray(still.box, np.float64)
             owner = self._owner(box, free)
@@ -115,6 +119,37 @@ class MotionDetector:
             if each.missed <= (_FORGET_FRAMES if each.grown_up else 1) and each.merged <= _MERGED_FRAMES
         ]
         return result
+
+    def _mended(self, patches: Sequence[Blob]) -> list[Blob]:
+        """Put together again what has fallen to pieces: a truck as white as the crosswalk behind it."""
+        whole = list(patches)
+        for each in sorted(self._followed, key=lambda one: -area(one.box)):
+            if not each.grown_up or each.weight < _KNOWN_WEIGHT or self._kind(each) == _PEDESTRIAN:
+                continue
+            pieces = fragments(each, whole, self._followed)
+            if len(pieces) > 1:
+                whole = [patch for patch in whole if all(patch is not piece for piece in pieces)]
+                whole.append(functools.reduce(union, pieces))
+        return whole
+
+    def _on_its_legs(self, patch: Blob, shade: NDArray[np.uint8]) -> Blob:
+        """Give a person back the dark legs that were taken for shade: nobody floats."""
+        here = self._here(patch.box)
+        if here is None:
+            return patch
+        wide, tall = _extent(patch.box)
+        person_wide, person_tall = person_px(here)
+        left, top, right, bottom = (int(side) for side in patch.box)
+        missing = round(0.95 * person_tall - tall)
+        if missing < 2 or wide > 1.6 * person_wide or tall < 0.3 * person_tall:
+            return patch
+        under = shade[bottom : bottom + missing, left:right] > 0
+        dark = under.mean(axis=1) > 0.3 if under.size else np.zeros(0, bool)
+        legs = len(dark) if dark.all() else int(dark.argmin())
+        if legs == 0:
+            return patch
+        mask = np.concatenate([patch.mask, under[:legs].astype(np.uint8) * 255])
+        return Blob((left, top, right, bottom + legs), mask)
 
     def _owners(self, patch: Blob, free: list[Followed]) -> list[tuple[Floats, Followed, bool]]:
         inside = members(patch, free)
@@ -148,7 +183,7 @@ class MotionDetector:
         here = self._here(patch.box)
         if here is None:
             return [patch]
-        if len(inside) == 1 and inside[0].weight > 3.0 and self._kind(inside[0]) != _PEDESTRIAN:
+        if len(inside) == 1 and inside[0].weight > _KNOWN_WEIGHT and self._kind(inside[0]) != _PEDESTRIAN:
             return [patch]
         if not inside:
             fit = misfits(*_extent(patch.box), here)

@@ -63,7 +63,7 @@ def post(head: Head) -> Solid:
 
 def mast(head: Head) -> Solid:
     """Return pole and arm of a head that hangs over the road."""
-    side = np.array([6.4, head.y]) if head.facing_deg == -90.0 else np.array([head.x, -6.4])
+    side = np.array([7.6, head.y]) if head.facing_deg == -90.0 else np.array([head.x, -7.6])
     reach = np.array([head.x, head.y]) - side
     span = float(np.linalg.norm(reach))
     pole = prism(box(0.2, 0.2), box(0.16, 0.16), 0.0, 5.75, _STEEL)

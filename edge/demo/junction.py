@@ -73,6 +73,10 @@ class Approach:
     line: tuple[Point, Point]
 
 
+# The camera looks north-east: before the lines S and W it sees too little road to judge an entry.
+IN_VIEW = ("N", "E")
+
+
 @dataclass(frozen=True)
 class CrosswalkPlace:
     leg: str

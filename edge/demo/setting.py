@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.demo.camera import Camera
 from edge.demo.furniture import housing
-from edge.demo.junction import APPROACHES, CROSSWALKS, GROUPS, HEADS, ROADWAYS, SITE_ID, Plan
+from edge.demo.junction import APPROACHES, CROSSWALKS, GROUPS, HEADS, IN_VIEW, ROADWAYS, SITE_ID, Plan
 from edge.demo.paint import Light
 
 IMAGE_SIZE = (848, 480)
@@ -51,6 +51,8 @@ def write_site(path: Path, camera: Camera) -> None:
         "",
     ]
     for approach in APPROACHES:
+        if approach.leg not in IN_VIEW:
+            continue
         lines += [
             "[[stop_lines]]",
             f'id = "{approach.leg}"',

@@ -102,7 +102,7 @@ def _film(out: Path, setting: Setting, console: Console) -> list[TrueEvent]:
 
 
 def _over_the_chain(chain: LocalChain, outcome: Outcome, out: Path) -> list[LocalEvent]:
-    """Publish what was found, wait for the receipts, and return what the collector stored, with exact times."""
+    """Publish what was found, wait for receipts; return what the collector stored, with exact times."""
     from broker.wire import Plate
 
     plate = out / "plate.json"

@@ -125,17 +125,17 @@ def actors() -> tuple[Actor, ...]:
             Walk(
                 (
                     (8.0, -20.0, -6.6),
-                    (16.6, -6.4, -8.1),
-                    (20.6, -5.8, -8.1),
-                    (29.0, 5.8, -8.1),
-                    (45.0, 30.0, -8.6),
+                    (16.6, -6.4, -8.9),
+                    (20.6, -5.8, -8.9),
+                    (29.0, 5.8, -8.9),
+                    (45.0, 30.0, -8.8),
                 )
             ),
         ),
         _walk(
             "crosses far from the crosswalk",
             RED,
-            walk(16.0, (27.0, -7.2), (16.5, -6.6, 1.4), (2.0, 0.0, 0.0), (16.0, 6.6, 1.5), (38.0, 7.0, 1.5)),
+            walk(16.0, (27.0, -7.2), (15.6, -5.7, 1.4), (2.0, 0.0, 0.0), (15.4, 6.6, 1.5), (38.0, 7.0, 1.5)),
         ),
         _walk(
             "crosses against the signal, first cycle",
@@ -151,10 +151,10 @@ def actors() -> tuple[Actor, ...]:
             "cyclist through red",
             "bicycle",
             ORANGE,
-            lane_path("S", "straight", lane_m=CYCLE_LANE_M),
-            Course.passing(31.2, 5.0),
+            lane_path("N", "straight", lane_m=CYCLE_LANE_M),
+            Course.passing(32.8, 5.0),
         ),
-        _ride("car over the line on amber", "car", BLUE, east, Course.passing(35.9, 12.0)),
+        _ride("car over the line on amber", "car", BLUE, west, Course.passing(35.9, 12.0)),
         # Between the cycles: the truck's red-light entry, and who nearly meets it
         _ride("truck through red", "truck", WHITE, west, Course.passing(38.7, 10.0)),
         _ride("car off on fresh green", "car", ORANGE, north, Course.passing(40.3, 10.0)),

@@ -19,7 +19,7 @@ from shapely.ops import unary_union
 
 from broker.wire import LocalEvent, LocalSignal, Measure, MeasureName, Rule
 from edge import __version__
-from edge.demo.junction import APPROACHES, CROSSWALKS, ROADWAYS, SITE_ID, START, Plan
+from edge.demo.junction import APPROACHES, CROSSWALKS, IN_VIEW, ROADWAYS, SITE_ID, START, Plan
 from edge.demo.movement import Ride, Walk
 from edge.demo.story import SIZE_M, Actor
 
@@ -29,6 +29,7 @@ STEP_S = 0.01
 FLAG_S = 1.5
 STEPPED_BACK_M = 1.0
 OUTSIDE_M = 1.0
+CROSSING_DEG = 30.0
 _MEETING_AREA = box(-30.0, -30.0, 30.0, 30.0)
 _AHEAD_S = np.arange(0.0, FLAG_S + 0.06, 0.05)
 _CARRIAGEWAY = unary_union([Polygon(each) for each in ROADWAYS.values()])
@@ -105,6 +106,8 @@ def _entries(actor: Actor, plan: Plan) -> Iterator[TrueEvent]:
     half = SIZE_M[actor.kind][0] / 2
     fronts = shapely.points(centres + half * np.stack([np.cos(ahead), np.sin(ahead)], axis=-1))
     for approach in APPROACHES:
+        if approach.leg not in IN_VIEW:
+            continue
         line = LineString(approach.line)
         (x1, y1), (x2, y2) = approach.line
         # What lies before the line, on the side one comes from.
@@ -205,7 +208,10 @@ def _by_pet(one: _Way, other: _Way) -> TrueEvent | None:
     pet_s = enter2 - leave1
     if not 0.0 <= pet_s <= FLAG_S:
         return None
-    place, _ = other.actor.movement.at(enter2)
+    place, heading = other.actor.movement.at(enter2)
+    turn = np.deg2rad(heading - one.actor.movement.at(leave1)[1])
+    if np.cos(turn) > np.cos(np.deg2rad(CROSSING_DEG)):
+        return None  # one behind the other: a headway, not a crossing
     return TrueEvent("near_miss", enter2, _place_at(place), one.actor, ("pet_s", pet_s), None, other.actor)
 
 
@@ -288,7 +294,7 @@ def _on_road(actor: Actor, time: float) -> bool:
 
 def _place_at(point: Floats) -> str:
     for crosswalk in CROSSWALKS:
-        if Polygon(crosswalk.polygon).contains(Point(point)):
+        if Polygon(crosswalk.polygon).distance(Point(point)) <= OUTSIDE_M:
             return f"{crosswalk.leg}-crosswalk"
     return "junction"
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from broker.wire import RoadUser
 from calibration.site import Point, Site
@@ -94,7 +95,9 @@ def _draw_places(axes: Axes, site: Site) -> None:
         axes.fill(*zip(*roadway.polygon, strict=True), fc=_ROAD, ec=_KERB, lw=1.0, zorder=1)
     for crosswalk in site.crosswalks:
         corners = np.asarray(crosswalk.polygon)
-        axes.fill(*corners.T, fc=_STRIPE, ec="#868e96", lw=0.8, hatch="||||", alpha=0.85, zorder=2)
+        axes.fill(*corners.T, fc=_ROAD, ec="#868e96", lw=0.8, zorder=2)
+        for stripe in _stripes(corners):
+            axes.fill(*stripe.T, fc=_STRIPE, ec="none", zorder=2)
         axes.annotate(
             crosswalk.id,
             corners.mean(axis=0),
@@ -110,6 +113,21 @@ def _draw_places(axes: Axes, site: Site) -> None:
         heading = math.radians(line.heading_deg)
         back = points.mean(axis=0) - 2.0 * np.array([math.cos(heading), math.sin(heading)])
         axes.annotate(line.id, back, ha="center", va="center", color=_LINE, weight="bold", zorder=6)
+
+
+def _stripes(corners: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return stripes over the longer side of a crosswalk of four corners; none of another shape."""
+    if len(corners) != 4:
+        return []
+    a, b, c, d = corners
+    if math.dist(a, b) + math.dist(c, d) < math.dist(b, c) + math.dist(d, a):
+        a, b, c, d = b, c, d, a
+    count = max(round((math.dist(a, b) + math.dist(c, d)) / 2), 2)
+    shares = [((n + 0.25) / count, (n + 0.75) / count) for n in range(count)]
+    return [
+        np.stack([a + low * (b - a), a + high * (b - a), d + high * (c - d), d + low * (c - d)])
+        for low, high in shares
+    ]
 
 
 def _draw_paths(axes: Axes, paths: Sequence[Path]) -> None:

@@ -169,6 +169,7 @@ def _start(software: Software, path: str, port: int, max_packet_bytes: int | Non
             stderr=subprocess.STDOUT,
             preexec_fn=ends_with_parent(),
             user=_unprivileged() if software == "mosquitto" else None,
+            process_group=0,  # Ctrl-C is for the parent, which ends its children in order
         )
     broker = Broker(software, port, process, folder)
     deadline = time.monotonic() + START_TIMEOUT_S

@@ -194,6 +194,13 @@ class Event(_Finding):
 
     _zone = field_validator("time")(_has_zone)
 
+    @field_validator("time")
+    @classmethod
+    def _in_a_bin(cls, time: datetime) -> datetime:
+        if time.microsecond:
+            raise ValueError("an event on the wire carries the start of its bin, a whole second")
+        return time
+
     @field_validator("id")
     @classmethod
     def _random_id(cls, id_: UUID) -> UUID:
@@ -222,6 +229,13 @@ class Counts(Record):
     counts: Annotated[tuple[Count, ...], Field(max_length=2000)]
 
     _zone = field_validator("start")(_has_zone)
+
+    @field_validator("start")
+    @classmethod
+    def _of_a_quarter(cls, start: datetime) -> datetime:
+        if start.timestamp() % 900:
+            raise ValueError("counts start on a quarter of an hour, UTC")
+        return start
 
 
 class Status(Record):

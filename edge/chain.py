@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -73,9 +72,9 @@ class LocalChain:
         self._dispatch: Dispatch | None = None
 
     def __enter__(self) -> Self:
-        if self._fresh and self.folder.exists():
-            shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._fresh:
+            _clear(self.folder)
         try:
             self.broker = start_broker(software=self._software)
             self.start_collector()
@@ -211,6 +210,7 @@ class LocalChain:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 preexec_fn=ends_with_parent(),
+                process_group=0,  # Ctrl-C is for the parent, which ends its children in order
             )
         if not _said_ready(self.collector):
             tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
@@ -242,6 +242,13 @@ class LocalChain:
             quarantined=level.quarantined if level else None,
             software=f"nearmiss {__version__}",
         )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left, and nothing else that may lie there."""
+    for pattern in ("outbox.db*", "collector.db*", "collector.log", "clips/??/*.json", "clips/??/*.part"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def _said_ready(child: subprocess.Popen[bytes]) -> bool:

@@ -68,7 +68,13 @@ class Dispatch:
         self._plate: str | None = None
 
     def event(self, event: LocalEvent, clip: Clip | None) -> UUID:
-        """Put an event and its clip into the outbox and return the event's id on the wire."""
+        """Put an event and its clip into the outbox and return the event's id on the wire.
+
+        Raises:
+            ValueError: the event is of another site or node, which no collector takes from this one.
+        """
+        if (event.site, event.node) != (self._site, self._node):
+            raise ValueError(f"an event of {event.site}/{event.node} at {self._site}/{self._node}")
         if clip is not None and clip.plate is None:
             clip = clip.model_copy(update={"plate": self._plate})
         id_ = event_id()

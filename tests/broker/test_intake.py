@@ -132,6 +132,15 @@ BROKEN = [
         "finite_number",
         id="not a number",
     ),
+    pytest.param(
+        "event", changed(time="2026-11-20T08:15:02.350Z"), "time: value_error", id="a time finer than a bin"
+    ),
+    pytest.param(
+        "counts",
+        counts().encode().replace(b"08:15:00", b"08:17:00"),
+        "start: value_error",
+        id="counts of another quarter",
+    ),
     pytest.param("event", changed(node="cam-x"), "not those of the topic", id="in another node's name"),
     pytest.param("event", changed(place="x\u0000y"), "place: string_pattern_mismatch", id="a zero byte"),
     pytest.param("event", b" " * (MAX_BYTES["event"] + 1), "at most 16000 for event", id="too long"),

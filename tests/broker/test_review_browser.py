@@ -16,6 +16,7 @@ from broker.collector.store import Store
 from tests.broker.test_review import Desk
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=20_000)  # a loaded machine is no defect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

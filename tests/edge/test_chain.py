@@ -64,8 +64,11 @@ def test_a_second_run_begins_afresh_or_goes_on(tmp_path: Path) -> None:
         chain.publish(local_event(2, node=NODE), None)
         assert chain.drain(20)
         assert sorted(each.seq for each in chain.stored_events()) == [1, 2]
+    mine = tmp_path / "chain" / "notes.txt"
+    mine.write_text("somebody's own")
     with LocalChain(tmp_path, site=ROAD_SITE) as chain:
         assert chain.stored_events() == []
+    assert mine.exists()
 
 
 @pytest.mark.parametrize("victim", ["collector", "broker", "both"])

@@ -104,6 +104,11 @@ def test_a_consequence_names_its_cause(outbox: Outbox) -> None:
     assert (sent[cause].caused_by, sent[effect].caused_by) == (None, cause)
 
 
+def test_an_event_of_another_node_is_none_of_ours(outbox: Outbox) -> None:
+    with pytest.raises(ValueError, match="an event of main-5th/cam-s at main-5th/cam-n"):
+        Street(outbox).dispatch.event(local_event(node="cam-s"), None)
+
+
 def test_counts_go_a_message_a_quarter(outbox: Outbox) -> None:
     street = Street(outbox, at_once=True)
     quarters = [

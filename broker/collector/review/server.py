@@ -39,7 +39,8 @@ class ReviewServer:
                 (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
             )
         except OSError as error:
-            raise ReviewError(f"port {port} on {host}: {error.strerror or error}") from error
+            reason = (error.strerror or str(error)).partition(" (")[0]
+            raise ReviewError(f"port {port} on {host}: {reason}; choose another one") from error
         self.host, self.port = host, int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             create_app(store, clips, token=self._token),

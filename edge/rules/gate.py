@@ -30,6 +30,10 @@ ACCELERATION_MPS2 = 3.0
 GAP_S = 1.0
 # Who stood has set off once it is this far from where it stood.
 MOVED_M = 0.1
+# Slower for less than this is a hesitation, or noise; longer is standing.
+STOOD_S = 0.5
+# How often a fit's window follows its zero.
+RECENTRED = 4
 # A standing start is gradual: when it began is known no better.
 SET_OFF_SIGMA_S = 0.2
 # A front or a toe this far over the threshold only touches it: who waits there has not crossed.
@@ -57,7 +61,7 @@ class Crossing:
 class Gate:
     """The state of one track at one threshold."""
 
-    __slots__ = ("after", "back_m", "before", "last", "real_m", "side", "stood")
+    __slots__ = ("after", "back_m", "before", "last", "real_m", "side", "still_since", "stood")
 
     def __init__(self, *, real_m: float, back_m: float) -> None:
         self.real_m, self.back_m = real_m, back_m
@@ -65,10 +69,15 @@ class Gate:
         self.last = math.nan
         self.before = self.after = math.nan
         self.stood: float | None = None
+        self.still_since = math.nan
 
     def feed(self, time: float, f: float, standing: bool, sigma_m: float) -> Crossing | None:
         """Take one sample; return the crossing it makes a fact."""
         crossing = None
+        if not standing:
+            self.still_since = math.nan
+        elif math.isnan(self.still_since):
+            self.still_since = time
         if self.side == "before":
             if f >= TOUCH_M:
                 self.side, self.stood = "band", None
@@ -84,7 +93,7 @@ class Gate:
             elif f >= self.real_m + 2.0 * sigma_m:
                 crossing = Crossing(self.before, self.after, self.stood, time)
                 self.side = "beyond"
-            elif standing:
+            elif standing and time - self.still_since >= STOOD_S - 1e-6:
                 self.stood = time
         self.last = time
         return crossing
@@ -123,8 +132,6 @@ def crossing_instant(
     centre = (crossing.before + crossing.after) / 2
     gap = crossing.after - crossing.before > GAP_S
     jitter, common = noise_split(times, f, sigma_m)
-    window = (times >= centre - WINDOW_S - 1e-6) & (times <= centre + WINDOW_S + 1e-6)
-    t, y = times[window] - centre, f[window]
     low, high = np.searchsorted(times, [crossing.before, crossing.after])
     low, high = int(low), min(int(high), len(times) - 1)
     interval = max(float(times[high] - times[low]), 1e-3)
@@ -136,18 +143,11 @@ def crossing_instant(
     bend = ACCELERATION_MPS2 * interval**2 / 8
     noise = math.hypot(common, jitter * math.hypot(1 - share, share))
     speed_sigma = jitter * math.sqrt(2) / interval
-    if jitter > EXACT_M and len(t) >= 6 and t[0] < -0.15 and t[-1] > 0.15:
-        design = np.stack([np.ones_like(t), t, t * t], axis=-1)
-        inverse = np.linalg.inv(design.T @ design)
-        a, b, c = (inverse @ design.T @ y).tolist()
-        root = _root_near(a, b, c, time - centre)
-        if root is not None and abs(root) <= WINDOW_S:
-            gradient = np.array([1.0, root, root * root])
-            slope = np.array([0.0, 1.0, 2 * root])
-            time, speed = centre + root, max(b + 2 * c * root, 0.05)
-            noise = math.hypot(common, jitter * math.sqrt(gradient @ inverse @ gradient))
-            speed_sigma = jitter * math.sqrt(slope @ inverse @ slope)
-            bend = 0.0
+    fit = _fit(times, f, centre) if jitter > EXACT_M else None
+    if fit is not None:
+        time, speed, bend = fit.time, max(fit.speed_mps, 0.05), 0.0
+        noise = math.hypot(common, jitter * fit.position_factor)
+        speed_sigma = jitter * fit.speed_factor
     sigma = math.hypot(time_sigma_s, noise / speed, bend / speed / math.sqrt(3))
     return Instant(time, sigma, speed, speed_sigma, gap)
 
@@ -206,13 +206,50 @@ def noise_split(times: Floats, f: Floats, sigma_m: Floats) -> tuple[float, float
     return shown, math.sqrt(stated**2 - shown**2)
 
 
-def _root_near(a: float, b: float, c: float, guess: float) -> float | None:
-    """Return the root of a + b·t + c·t² at which it rises; the guess decides where it is a line."""
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A parabola's zero; the factors turn the jitter of one sample into the error at that zero."""
+
+    time: float
+    speed_mps: float
+    position_factor: float
+    speed_factor: float
+
+
+def _fit(times: Floats, f: Floats, centre: float) -> _Fit | None:
+    """Return where a parabola through ± 0.5 s of samples rises through zero; None where it does not.
+
+    Noise may have put the bracket beside the crossing, so the window is moved to where the zero is found.
+    """
+    found = None
+    for _ in range(RECENTRED):
+        window = (times >= centre - WINDOW_S - 1e-6) & (times <= centre + WINDOW_S + 1e-6)
+        t, y = times[window] - centre, f[window]
+        if len(t) < 6 or t[0] > -0.15 or t[-1] < 0.15:
+            break
+        design = np.stack([np.ones_like(t), t, t * t], axis=-1)
+        inverse = np.linalg.inv(design.T @ design)
+        a, b, c = (inverse @ design.T @ y).tolist()
+        root = _rising_root(a, b, c)
+        if root is None or abs(root) > 2 * WINDOW_S:
+            break
+        gradient, slope = np.array([1.0, root, root * root]), np.array([0.0, 1.0, 2 * root])
+        found = _Fit(
+            time=centre + root,
+            speed_mps=b + 2 * c * root,
+            position_factor=math.sqrt(gradient @ inverse @ gradient),
+            speed_factor=math.sqrt(slope @ inverse @ slope),
+        )
+        if abs(root) < 0.5 * WINDOW_S:
+            break
+        centre += root
+    return found
+
+
+def _rising_root(a: float, b: float, c: float) -> float | None:
+    """Return the root of a + b·t + c·t² at which it rises."""
     if abs(c) < 1e-9:
         return -a / b if b > 1e-9 else None
     inside = b * b - 4 * a * c
-    if inside < 0:
-        return None
     # Of the two roots the rising one: its slope b + 2·c·t is +√inside.
-    root = (-b + math.sqrt(inside)) / (2 * c)
-    return root if abs(root - guess) < WINDOW_S else None
+    return (-b + math.sqrt(inside)) / (2 * c) if inside >= 0 else None

@@ -14,7 +14,7 @@ from shapely.geometry import Polygon as Shape
 from shapely.validation import explain_validity
 
 from calibration.plane import Plane, plane_of
-from calibration.site import Crosswalk, GroundPlane, PixelRectangle, Point, Roadway, Site, StopLine
+from calibration.site import Box, Crosswalk, GroundPlane, PixelRectangle, Point, Roadway, Site, StopLine
 
 # Traffic crosses a stop line at about a right angle, skewed junctions included; nearer than this to the
 # line's own direction, the heading is wrong.
@@ -51,11 +51,13 @@ def lint(site: Site) -> Doubts:
     return Doubts(tuple(mistakes), tuple(warnings))
 
 
-def _named(site: Site) -> Iterator[tuple[str, Crosswalk | Roadway]]:
+def _named(site: Site) -> Iterator[tuple[str, Crosswalk | Roadway | Box]]:
     for crosswalk in site.crosswalks:
         yield f"crosswalks.{crosswalk.id}", crosswalk
     for number, roadway in enumerate(site.roadways):
         yield f"roadways.{roadway.id or number}", roadway
+    for box in site.boxes:
+        yield f"boxes.{box.id}", box
 
 
 def _polygons(site: Site) -> Iterator[str]:
@@ -178,6 +180,8 @@ def _seen(site: Site, plane: Plane) -> Iterator[str]:
         yield from _corners(f"stop_lines.{line.id}", line.line, site, plane)
     for crosswalk in site.crosswalks:
         yield from _corners(f"crosswalks.{crosswalk.id}", crosswalk.polygon, site, plane)
+    for box in site.boxes:
+        yield from _corners(f"boxes.{box.id}", box.polygon, site, plane)
     for number, roadway in enumerate(site.roadways):
         # A roadway may well run on beyond the picture; where none of it is seen, it is drawn wrongly.
         corners = roadway.polygon

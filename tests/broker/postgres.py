@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,11 +52,12 @@ def cluster() -> Iterator[str]:
                 preexec_fn=ends_with_parent(),
             )
         try:
-            ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "20"]
-            for _ in range(100):
-                if subprocess.run(ready, check=False).returncode == 0:
-                    break
+            ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+            deadline = time.monotonic() + 60
+            while subprocess.run(ready, check=False).returncode != 0:
                 assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "PostgreSQL does not answer"
+                time.sleep(0.05)
             yield f"postgresql+psycopg://nearmiss@127.0.0.1:{port}/postgres"
         finally:
             stop_child(process)

@@ -70,6 +70,11 @@ def test_a_sound_site_raises_no_doubt() -> None:
             id="a bow tie",
         ),
         pytest.param(
+            {"boxes": [{"id": "box", "polygon": [[-5, 20], [5, 20], [-5, 25], [5, 25]]}]},
+            "boxes.box: polygon: its edges cross each other at [0, 22.5]",
+            id="a box like a bow tie",
+        ),
+        pytest.param(
             {"crosswalks": zone([[-5, 6], [5, 6], [0, 6]])},
             "crosswalks.ped0: polygon: ",
             id="a zone without an area",

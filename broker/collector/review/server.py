@@ -48,6 +48,7 @@ class ReviewServer:
             access_log=False,
             server_header=False,
             lifespan="off",
+            ws="none",
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

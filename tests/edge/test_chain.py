@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,14 +136,15 @@ def test_children_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path\n"
         "from edge.chain import LocalChain; from tests.broker.records import ROAD_SITE\n"
         "with LocalChain(Path(sys.argv[1]), site=ROAD_SITE) as chain:\n"
-        "    print(chain.broker.pid, chain.collector.pid, flush=True)\n"
+        "    print(chain.broker.folder, chain.broker.pid, chain.collector.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    folder, *words = parent.stdout.readline().split()
+    pids = [int(word) for word in words]
     assert len(pids) == 2
     parent.kill()
     parent.wait()
@@ -151,6 +153,7 @@ def test_children_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(_runs(pid) for pid in pids)
+    shutil.rmtree(folder)  # a killed parent cannot
 
 
 def _runs(pid: int) -> bool:

@@ -31,6 +31,8 @@ from edge.scene import Kind
 # The front has entered for good this far beyond the line (plus twice its error): who stops nearer waits
 # with the front over the line. The same metre as for a pedestrian's step back.
 ENTERED_M = 1.0
+# A front no farther than this over the line (and twice the error) lies on it.
+ON_LINE_M = 0.1
 # A front this far beside the end of a line is still taken as crossing it: lines are drawn by hand.
 BESIDE_LINE_M = 0.5
 # Cross traffic clips the end of a line at right angles; an entry goes along its heading.
@@ -46,6 +48,8 @@ class Entry:
     Attributes:
         instant: when its front crossed the line for good.
         set_off: when it went on, where it stood with its front just over the line first.
+        on_line: where it stood so, its front lay on the line, as far as can be told: it entered when it
+            went on. Farther out it had entered, unless the signal let it go on.
         doubtful: the track, its position or the frame rate cannot carry a verdict.
     """
 
@@ -53,6 +57,7 @@ class Entry:
     frame: LineFrame
     instant: Instant
     set_off: Instant | None
+    on_line: bool
     kind: Kind
     x: float
     y: float
@@ -129,11 +134,14 @@ class EntryWatch:
         at = int(np.searchsorted(rows[:, TIME], crossing.after))
         series = (rows[:, TIME], f, rows[:, SIGMA], float(rows[min(at, len(rows) - 1), TIME_SIGMA]))
         instant = crossing_instant(crossing, *series)
+        stood = at if crossing.stood is None else int(np.searchsorted(rows[:, TIME], crossing.stood))
+        stood = min(stood, len(rows) - 1)
         return Entry(
             path=path,
             frame=frame,
             instant=instant,
             set_off=set_off(crossing, *series),
+            on_line=bool(f[stood] <= ON_LINE_M + 2.0 * float(np.nan_to_num(rows[stood, SIGMA]))),
             kind=path.kind_at(instant.time),
             x=float(np.interp(instant.time, rows[:, TIME], x)),
             y=float(np.interp(instant.time, rows[:, TIME], y)),

@@ -45,7 +45,7 @@ def red_verdict(entry: Entry, signals: Signals) -> Outcome | None:
 def red_finding(rule: str, entry: Entry, signals: Signals, verdict: Outcome) -> Finding:
     """Return a finding about an entry on red, with Δ and the speed."""
     group = entry.frame.line.signal_group or ""
-    instant = entry.set_off or entry.instant
+    instant = entry.set_off if entry.set_off is not None and entry.on_line else entry.instant
     measures = {"speed_mps": Measure(entry.speed_mps, entry.speed_sigma_mps)}
     began = onset(signals, group, instant.time, RED, instant.sigma_s)
     if began is not None and began.since is not None:

@@ -133,11 +133,18 @@ def test_waiting_is_no_entry(ways: list[tuple[float, float]], expected: list[tup
     assert rules(profile(ways=ways, **A)) == expected
 
 
-def test_who_waits_over_the_line_and_then_goes_on_red_enters_when_going_on() -> None:
-    ways = [(90, -50), (102, 0.0), (103, 0.5), (112.0, 0.5), (116, 40)]
+@pytest.mark.parametrize(
+    ("over_m", "time"),
+    [
+        pytest.param(0.08, 112.0, id="its front on the line: when it went on"),
+        pytest.param(0.5, 102.0, id="half a metre over it: when it crossed the line"),
+    ],
+)
+def test_who_overruns_the_line_and_then_goes_on_red(over_m: float, time: float) -> None:
+    ways = [(90, -50), (102, 0.0), (103, over_m), (112.0, over_m), (116, 40)]
     (finding,) = found(profile(ways=ways, **A))
     assert finding.rule == "red_light_entry"
-    assert finding.time == pytest.approx(112.0, abs=0.25)
+    assert finding.time == pytest.approx(time, abs=0.25)
 
 
 def test_waiting_car_crosses_once() -> None:

@@ -60,7 +60,7 @@ def simulate(junction: Junction, folder: Path, *, seed: int, minutes: float = 10
     libsumo.start(
         f"{sumo_bin / 'sumo'} -n {network} -r {routes} --step-length {STEP_S} --seed {seed} --no-step-log "
         "--no-warnings --collision.action none --time-to-teleport -1 "
-        "--pedestrian.striping.stripe-width 0.5".split()
+        "--lanechange.duration 1.5 --pedestrian.striping.stripe-width 0.5".split()
     )
     world = World(folder, site, folder / "tracks.csv", folder / "signals.csv", folder / "truth.jsonl")
     try:

@@ -143,6 +143,10 @@ def crossing_instant(
     bend = ACCELERATION_MPS2 * interval**2 / 8
     noise = math.hypot(common, jitter * math.hypot(1 - share, share))
     speed_sigma = jitter * math.sqrt(2) / interval
+    if jitter > EXACT_M:
+        # The rise between two noisy samples is mostly noise: the speed is that of the seconds around.
+        speed = max(float(np.polynomial.polynomial.polyfit(times - centre, f, 1)[1]), 0.05)
+        speed_sigma, noise = math.nan, math.hypot(common, jitter)
     fit = _fit(times, f, centre) if jitter > EXACT_M else None
     if fit is not None:
         time, speed, bend = fit.time, max(fit.speed_mps, 0.05), 0.0
@@ -217,33 +221,45 @@ class _Fit:
 
 
 def _fit(times: Floats, f: Floats, centre: float) -> _Fit | None:
-    """Return where a parabola through ± 0.5 s of samples rises through zero; None where it does not.
+    """Return where a curve through the samples around rises through zero; None where it does not.
 
-    Noise may have put the bracket beside the crossing, so the window is moved to where the zero is found.
+    Noise may have put the bracket beside the crossing: a line through the second before and after finds
+    about where it was, then a parabola through half a second each way follows its own zero.
     """
-    found = None
+    found = _polynomial(times, f, centre, degree=1, half_s=2 * WINDOW_S)
+    if found is None:
+        return None
     for _ in range(RECENTRED):
-        window = (times >= centre - WINDOW_S - 1e-6) & (times <= centre + WINDOW_S + 1e-6)
-        t, y = times[window] - centre, f[window]
-        if len(t) < 6 or t[0] > -0.15 or t[-1] < 0.15:
+        closer = _polynomial(times, f, found.time, degree=2, half_s=WINDOW_S)
+        if closer is None:
             break
-        design = np.stack([np.ones_like(t), t, t * t], axis=-1)
-        inverse = np.linalg.inv(design.T @ design)
-        a, b, c = (inverse @ design.T @ y).tolist()
-        root = _rising_root(a, b, c)
-        if root is None or abs(root) > 2 * WINDOW_S:
+        moved = abs(closer.time - found.time)
+        found = closer
+        if moved < 0.2 * WINDOW_S:
             break
-        gradient, slope = np.array([1.0, root, root * root]), np.array([0.0, 1.0, 2 * root])
-        found = _Fit(
-            time=centre + root,
-            speed_mps=b + 2 * c * root,
-            position_factor=math.sqrt(gradient @ inverse @ gradient),
-            speed_factor=math.sqrt(slope @ inverse @ slope),
-        )
-        if abs(root) < 0.5 * WINDOW_S:
-            break
-        centre += root
     return found
+
+
+def _polynomial(times: Floats, f: Floats, centre: float, *, degree: int, half_s: float) -> _Fit | None:
+    window = (times >= centre - half_s - 1e-6) & (times <= centre + half_s + 1e-6)
+    t, y = times[window] - centre, f[window]
+    if len(t) < 6 or t[0] > -0.15 or t[-1] < 0.15:
+        return None
+    design = np.stack([t**power for power in range(degree + 1)], axis=-1)
+    inverse = np.linalg.inv(design.T @ design)
+    a, b, *rest = (inverse @ design.T @ y).tolist()
+    c = rest[0] if rest else 0.0
+    root = _rising_root(a, b, c)
+    if root is None or abs(root) > half_s:
+        return None
+    gradient = np.array([1.0, root, root * root])[: degree + 1]
+    slope = np.array([0.0, 1.0, 2 * root])[: degree + 1]
+    return _Fit(
+        time=centre + root,
+        speed_mps=b + 2 * c * root,
+        position_factor=math.sqrt(gradient @ inverse @ gradient),
+        speed_factor=math.sqrt(slope @ inverse @ slope),
+    )
 
 
 def _rising_root(a: float, b: float, c: float) -> float | None:

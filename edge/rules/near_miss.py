@@ -59,6 +59,9 @@ TURN_AHEAD_S = 3.0
 LONGEST_TTC_S = 3.0
 # Once is noise: a conflict lasts at least this many ticks.
 LEAST_TICKS = 2
+# A least TTC this close to the end of a track is not known to be the least, nor is the way from there on: a
+# car that turns as the recording ends would be projected into the queue beside it.
+CUT_TICKS = 3
 # A quarter metre off the kerb is where a person waits to cross.
 ON_ROAD_M = 0.25
 
@@ -73,6 +76,7 @@ class _Reading:
     first: TickTrack
     second: TickTrack
     drac_mps2: float = 0.0
+    cut: bool = False
 
 
 def near_miss(meeting: Meeting, places: Places) -> Finding | None:
@@ -122,7 +126,7 @@ def _verdict(reading: _Reading | None, flag_s: float) -> Outcome | None:
     if reading is None:
         return None
     error = DOUBT_SIGMAS * reading.sigma
-    if reading.value <= flag_s - error:
+    if reading.value <= flag_s - error and not reading.cut:
         return "occurred"
     return "undecidable" if reading.value <= flag_s + min(error, flag_s) else None
 
@@ -239,7 +243,8 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))
     closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
     drac = float(deceleration_to_avoid_mps2(closing_mps, np.maximum(series, 0.05)).max())
-    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second, drac)
+    cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
+    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second, drac, cut)
 
 
 def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ Source: Hartley & Zisserman, Multiple View Geometry (2nd ed.), 4.1 and 5.2; Crim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from calibration.lens import MOST_BENT, Lens
+from calibration.robust import Suspect, suspects
 
 if TYPE_CHECKING:
     from calibration.site import Site
@@ -44,6 +45,7 @@ class Plane:
             it was fitted.
         fit_error_m: leave-one-out error per fitted point, metres (NaN with four points).
         held_out_error_m: error at the points marked ``held_out``, metres.
+        left_out: the pairs that do not fit the others and were left out, by their place among all.
     """
 
     image_size: tuple[int, int]
@@ -54,6 +56,7 @@ class Plane:
     image_frame: Floats
     metre_frame: Floats
     lens: Lens
+    left_out: tuple[Suspect, ...] = ()
 
     def ground(self, points_px: ArrayLike) -> Floats:
         """Return ground points (..., 2) in metres for image points (..., 2); NaN beyond the horizon."""
@@ -134,18 +137,36 @@ def fit(
 def plane_of(site: Site) -> Plane | None:
     """Return the ground plane of a site, None where the site file has none.
 
+    A pair that plainly does not fit the others is left out; ``lint`` names it.
+
     Raises:
         ValueError: the point pairs do not determine a plane.
     """
     if site.ground_plane is None:
         return None
     pairs = site.ground_plane.points
-    return fit(
+    return robust_fit(
         [pair.px for pair in pairs],
         [pair.m for pair in pairs],
         image_size=site.ground_plane.image_size,
         held_out=[pair.held_out for pair in pairs],
     )
+
+
+def robust_fit(
+    points_px: ArrayLike, points: ArrayLike, *, image_size: tuple[int, int], held_out: ArrayLike
+) -> Plane:
+    """Fit as ``fit`` does, without the pairs that plainly do not fit the others (``left_out``)."""
+    pixel, metre = np.asarray(points_px, np.float64), np.asarray(points, np.float64)
+    held = np.asarray(held_out, bool)
+    fitted = np.flatnonzero(~held)
+    bad = tuple(
+        Suspect(int(fitted[each.index]), each.error_px, each.others_px)
+        for each in suspects(pixel[fitted], metre[fitted])
+    )
+    kept = ~np.isin(np.arange(len(pixel)), [each.index for each in bad])
+    plane = fit(pixel[kept], metre[kept], image_size=image_size, held_out=held[kept])
+    return replace(plane, left_out=bad)
 
 
 def _fitted(

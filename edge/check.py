@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import typer
 
+from edge.errors import InputError
+
 Thing = TypeVar("Thing")
 
 COLLECTOR_TABLES = {"broker", "store", "review", "retention"}
@@ -24,9 +26,18 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
-def run(file: Path) -> int:
-    """Print what is wrong with a file; 0 where nothing is (warnings aside), 2 where something is."""
+def run(file: Path, *, picture: Path | None = None) -> int:
+    """Print what is wrong with a file; 0 where nothing is (warnings aside), 2 where something is.
+
+    Args:
+        picture: also draw the site there, as a PNG, where the file can be read as one.
+
+    Raises:
+        InputError: the picture cannot be drawn, or not be written.
+    """
     verdict = check(file)
+    if picture is not None:
+        _draw(file, picture, verdict)
     for mistake in verdict.mistakes:
         typer.echo(f"nearmiss: {mistake}", err=True)
     for warning in verdict.warnings:
@@ -37,6 +48,22 @@ def run(file: Path) -> int:
     doubts = ", 1 warning" if len(verdict.warnings) == 1 else doubts
     typer.echo(f"{file}: {verdict.what}, no mistakes{doubts}")
     return 0
+
+
+def _draw(file: Path, picture: Path, verdict: Verdict) -> None:
+    if verdict.what != "a site file":
+        raise InputError(f"{file}: is {verdict.what}; --picture draws site files")
+    from calibration.picture import draw
+    from calibration.site import SiteError, load_site
+
+    try:
+        site = load_site(file)
+    except SiteError:
+        return  # its mistakes are told
+    try:
+        draw(site, picture)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{picture}: cannot be written: {error}") from error
 
 
 def check(file: Path) -> Verdict:

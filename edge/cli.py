@@ -117,11 +117,33 @@ def evaluate(
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="A site, node or collector file.")]) -> None:
+def calibrate(
+    video: Annotated[Path, typer.Argument(help="A recording of the camera.")],
+    site: SiteOption,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page, on loopback.")] = 8090,
+    aerial: Annotated[Path | None, typer.Option(help="A plan or aerial picture (PNG, JPEG, WebP).")] = None,
+    tracks: Annotated[Path | None, typer.Option(help="tracks.csv to replay on the plan.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A detector that masks who stands still in the background.")
+    ] = None,
+) -> None:
+    """The page that makes a site file: metres from point pairs, stop lines, crosswalks, signal heads."""
+    from edge.calibrate import run
+
+    raise typer.Exit(run(video, site=site, port=port, aerial=aerial, tracks=tracks, model=model))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A site, node or collector file.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the site: image and plan, no video (PNG).")
+    ] = None,
+) -> None:
     """Lint a site, node or collector file: every mistake at once."""
     from edge.check import run
 
-    raise typer.Exit(run(file))
+    raise typer.Exit(run(file, picture=picture))
 
 
 @app.command("run")

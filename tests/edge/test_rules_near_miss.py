@@ -244,6 +244,20 @@ def test_no_conflict(movements: tuple[Movement, ...]) -> None:
     assert found(*movements) == []
 
 
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [pytest.param(102.1, "undecidable", id="cut"), pytest.param(105.0, "occurred", id="seen")],
+)
+def test_the_end_of_a_recording_is_not_the_least_ttc(ends: float, outcome: str) -> None:
+    # As on the second STRUDL clip, whose last frame shows a turning car that points at the queue.
+    standing = profile(at=(0, -2), **EAST, ways=[(95, 0.0), (ends, 0.0)])
+    late = profile(
+        at=(-5, -2), **EAST, ways=[(95, -72.0), (102.0, -12.0), (103.0, -6.0), (104.0, -3.0), (105.0, -3.0)]
+    )
+    (finding,) = found(standing, replace(late, end=ends))
+    assert finding.outcome == outcome
+
+
 def test_one_event_per_encounter_and_another_for_the_next() -> None:
     first, second = crossing_pair(0.5)
     again = [replace(each, start=each.start, end=each.end) for each in (first, second)]

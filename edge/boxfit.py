@@ -1,7 +1,7 @@
 """Where a solid must stand for its picture to fill a box: many at once, each with its error.
 
-An iterated extended Kalman update. The state of each solid is (x, y, vx, vy, length, width, height) in
-metres; the measurement is the four edges of its box in pixels.
+An iterated extended Kalman update. The state of each solid is (x, y, vx, vy, length, width, height,
+heading) in metres and radians; the measurement is the four edges of its box in pixels.
 
 Source: Bell & Cathey, "The iterated Kalman filter update as a Gauss-Newton method", IEEE TAC 38 (1993).
 """
@@ -18,7 +18,7 @@ from calibration.lens import Lens
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-STATE = 7
+STATE = 8
 _SIZE = slice(4, 7)
 # An edge that is further off than this many sigma is taken for hidden or misread, and counts less the further
 # it is off (Huber's weight).
@@ -50,18 +50,17 @@ class Boxes:
     cut: Bools
 
 
-def picture(state: Floats, heading: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
+def picture(state: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
     """Return the boxes (N, 4) in pixels that solids fill, and their derivatives (N, 4, STATE).
 
     The box of a solid that reaches behind the camera is NaN.
 
     Args:
         state: (N, STATE).
-        heading: (N,) radians.
         points: (N, K, 3) corners as shares of the sizes.
         view: of the camera.
     """
-    cos, sin = np.cos(heading)[:, None], np.sin(heading)[:, None]
+    cos, sin = np.cos(state[:, 7, None]), np.sin(state[:, 7, None])
     along, across, up = (points[..., axis] for axis in range(3))
     length, width, height = (state[:, 4 + axis, None] for axis in range(3))
     x = state[:, 0, None] + along * length * cos - across * width * sin
@@ -90,13 +89,14 @@ def picture(state: Floats, heading: Floats, points: Floats, view: View) -> tuple
     slope[..., 4] = a * (space[..., 0] * cos + space[..., 1] * sin)
     slope[..., 5] = b * (space[..., 1] * cos - space[..., 0] * sin)
     slope[..., 6] = c * space[..., 2]
+    ahead, left = a * state[:, 4, None], b * state[:, 5, None]
+    slope[..., 7] = space[..., 1] * (ahead * cos - left * sin) - space[..., 0] * (ahead * sin + left * cos)
     return np.where(before[:, None], edges, np.nan), slope
 
 
 def fitted(
     state: Floats,
     covariance: Floats,
-    heading: Floats,
     points: Floats,
     view: View,
     boxes: Boxes,
@@ -109,7 +109,7 @@ def fitted(
 
     Args:
         state, covariance: what was foreseen.
-        heading, points, view: as in ``picture``.
+        points, view: as in ``picture``.
         size_limits: smallest and largest sizes (N, 3) a solid may have.
         rounds: of the iteration.
         doubt: whether edges and boxes far from what was foreseen count less.
@@ -120,27 +120,22 @@ def fitted(
     """
     sigma = boxes.sigma_px
     if doubt:
-        edges, slope = picture(state, heading, points, view)
+        edges, slope = picture(state, points, view)
         spread = np.einsum("nij,njk,nik->ni", slope, covariance, slope)
         off = np.abs(_residual(edges, boxes)) / np.sqrt(spread + sigma**2)
         sigma = sigma * np.sqrt(np.maximum(1.0, off / _DOUBTED_SIGMAS))
-    best, after, misfit = _updated(
-        state, covariance, heading, points, view, boxes, sigma, size_limits, rounds
-    )
+    best, after, misfit = _updated(state, covariance, points, view, boxes, sigma, size_limits, rounds)
     if doubt and bool((misfit > _DOUBTED_MISFIT).any()):
         # A box that no solid fits so near to where this one was: half hidden, or two road users in one box.
         worse = np.where(np.isfinite(misfit), misfit, 1.0) / _DOUBTED_MISFIT
         sigma = sigma * np.sqrt(np.maximum(1.0, worse))[:, None]
-        best, after, misfit = _updated(
-            state, covariance, heading, points, view, boxes, sigma, size_limits, rounds
-        )
+        best, after, misfit = _updated(state, covariance, points, view, boxes, sigma, size_limits, rounds)
     return best, after, misfit
 
 
 def _updated(
     state: Floats,
     covariance: Floats,
-    heading: Floats,
     points: Floats,
     view: View,
     boxes: Boxes,
@@ -150,7 +145,7 @@ def _updated(
 ) -> tuple[Floats, Floats, Floats]:
     best, after = state.copy(), covariance
     for _ in range(rounds):
-        edges, slope = picture(best, heading, points, view)
+        edges, slope = picture(best, points, view)
         residual = _residual(edges, boxes)
         weight = np.where(np.isnan(edges) | _is_beyond(edges, boxes), 0.0, 1.0 / sigma)
         seen = slope * weight[..., None]
@@ -160,7 +155,7 @@ def _updated(
         best = state + np.einsum("nij,nj->ni", gain, missed)
         best[:, _SIZE] = np.clip(best[:, _SIZE], *size_limits)
         after = covariance - gain @ seen @ covariance
-    edges, _ = picture(best, heading, points, view)
+    edges, _ = picture(best, points, view)
     lost = np.asarray(np.isnan(edges).any(axis=1))
     change = best - state
     prior = np.einsum("ni,ni->n", change, np.linalg.solve(covariance, change[..., None])[..., 0])

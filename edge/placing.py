@@ -36,6 +36,10 @@ _FORGET_S = 5.0
 _SIZE_SIGMAS = 3.0
 # What a box that stands still allows of speed, and of change to it.
 _STILL_MPS, _STILL_MPS2 = 0.1, 0.5
+_STEERING_SHARE = 0.5
+# Of a long vehicle the box tells the heading as well as the rope does, and the two are weighed: error of the
+# rope, change of heading per root second, and what is too far off to be weighed, radians.
+_ROPE_SIGMA, _TURN_PER_ROOT_S, _ANOTHER_HEADING = 0.07, 0.3, 0.9
 # An edge this near to something in front of it may be where that begins, not where the road user ends.
 _HIDDEN_PX = 5.0
 _UNSURE_HEADING = math.sin(math.radians(20.0))
@@ -52,8 +56,7 @@ class _Placed:
 
     Attributes:
         state, covariance: as in edge.boxfit.
-        turned: heading in radians its solid is fitted with.
-        heading: in radians as its movement showed; NaN before it moved.
+        moved: whether its heading is that of its movement; else it is only what fits its box.
         tail, tail_sigma_m: the end of the rope it drags: its heading is the direction of the taut rope.
     """
 
@@ -61,8 +64,7 @@ class _Placed:
     time: float
     state: Floats
     covariance: Floats
-    turned: float
-    heading: float
+    moved: bool
     tail: Floats
     tail_sigma_m: float
 
@@ -74,7 +76,7 @@ class _Placed:
     def sigma_m(self) -> float:
         """Error of the place, but for what lasts: boxes always a little large, the ground plane."""
         filtered = max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0)
-        if math.isfinite(self.heading) or self.kind == PEDESTRIAN:
+        if self.moved or self.kind == PEDESTRIAN:
             return math.sqrt(filtered)
         # Fitted with a heading that is off so much, the middle of a long vehicle is off with it.
         turned_m = _UNSURE_HEADING * float(self.state[4] - self.state[5]) / 2
@@ -156,7 +158,6 @@ class _Road:
         state, covariance, _ = fitted(
             np.stack([placed.state for _, placed in seen]),
             np.stack([placed.covariance for _, placed in seen]),
-            np.array([placed.turned for _, placed in seen]),
             np.stack([_POINTS[placed.kind] for _, placed in seen]),
             self._view,
             self._boxes([track for track, _ in seen], interval_s),
@@ -177,14 +178,13 @@ class _Road:
         headings = self._headings(track.kind, foot)
         count = len(headings)
         state = np.zeros((count, STATE))
-        state[:, :2], state[:, 4:] = foot, shape.size_m
+        state[:, :2], state[:, 4:7], state[:, 7] = foot, shape.size_m, headings
         reach = np.array([15.0, 15.0, shape.fastest_mps, shape.fastest_mps])
-        covariance = np.diag(np.r_[reach, shape.size_sigma_m] ** 2)
+        covariance = np.diag(np.r_[reach, shape.size_sigma_m, _heading_sigma(shape)] ** 2)
         boxes = self._boxes([track] * count, math.inf)
         state, covariances, misfit = fitted(
             state,
             np.repeat(covariance[None], count, axis=0),
-            headings,
             np.repeat(_POINTS[track.kind][None], count, axis=0),
             self._view,
             boxes,
@@ -200,8 +200,7 @@ class _Road:
             time=time,
             state=state[best],
             covariance=covariances[best],
-            turned=float(headings[best]),
-            heading=math.nan,
+            moved=False,
             tail=state[best, :2].copy(),
             tail_sigma_m=math.inf,
         )
@@ -244,19 +243,15 @@ class _Road:
     def _turn(self, placed: _Placed) -> None:
         """Let the rope follow: a heading changes only when the road user has gone on."""
         here, sigma = placed.state[:2], placed.sigma_m
-        if math.isnan(placed.heading) and sigma < 0.5 * placed.tail_sigma_m:
+        if not placed.moved and sigma < 0.5 * placed.tail_sigma_m:
             placed.tail, placed.tail_sigma_m = here.copy(), sigma
         gone = here - placed.tail
         distance = float(np.linalg.norm(gone))
         # A place that is unsure, as of a bus half in view, wanders without the bus turning.
         if distance < max(placed.shape.rope_m, 2.0 * math.hypot(sigma, placed.tail_sigma_m)):
             return
-        placed.heading = math.atan2(gone[1], gone[0])
         placed.tail, placed.tail_sigma_m = here - gone / distance * placed.shape.rope_m, sigma
-        if placed.kind != PEDESTRIAN:
-            _turn_solid(placed, placed.heading)
-        else:
-            placed.turned = placed.heading
+        _head(placed, math.atan2(gone[1], gone[0]), max(_ROPE_SIGMA, 2.0 * sigma / distance))
 
     def _users(self, tracks: Sequence[Track]) -> tuple[RoadUser, ...]:
         if not tracks:
@@ -278,7 +273,9 @@ class _Road:
                     kind=track.kind,
                     x=float(each.state[0]),
                     y=float(each.state[1]),
-                    heading_deg=math.degrees(each.heading),
+                    heading_deg=math.degrees(math.remainder(each.state[7], math.tau))
+                    if each.moved
+                    else math.nan,
                     length_m=footprint[0],
                     width_m=footprint[1],
                     sigma_m=math.hypot(each.sigma_m, float(error)),
@@ -313,10 +310,16 @@ def _become(placed: _Placed, kind: Kind) -> None:
     """Take another kind's size, and doubt the place as much as the sizes differ."""
     change = np.abs(SHAPES[kind].size_m[:2] - placed.state[4:6]) / 2
     placed.kind = kind
-    placed.state[4:] = placed.shape.size_m
+    placed.state[4:7] = placed.shape.size_m
     placed.covariance[4:, :] = placed.covariance[:, 4:] = 0.0
     placed.covariance[(4, 5, 6), (4, 5, 6)] = placed.shape.size_sigma_m**2
+    placed.covariance[7, 7] = _heading_sigma(placed.shape) ** 2
     placed.covariance[(0, 1), (0, 1)] += float(change.max()) ** 2
+
+
+def _heading_sigma(shape: Shape) -> float:
+    """Return how unsure a heading that fits the box is; all but sure where the box is not to change it."""
+    return max(shape.heading_sigma, 1e-4)
 
 
 def _move(placed: _Placed, step_s: float, *, still: bool) -> None:
@@ -335,22 +338,51 @@ def _move(placed: _Placed, step_s: float, *, still: bool) -> None:
     moves[0, 2] = moves[1, 3] = step_s
     moves[(4, 5, 6), (4, 5, 6)] = kept
     placed.state = moves @ placed.state
-    placed.state[4:] += (1.0 - kept) * shape.size_m
+    placed.state[4:7] += (1.0 - kept) * shape.size_m
     # White noise of acceleration as strong as if each lasted a second, so that the growth of the error does
     # not depend on how many frames the second has.
-    power = (_STILL_MPS2 if still else shape.acceleration_mps2) ** 2
     noise = np.zeros((STATE, STATE))
-    for axis in (0, 1):
-        noise[axis, axis] = power * step_s**3 / 3
-        noise[axis, axis + 2] = noise[axis + 2, axis] = power * step_s**2 / 2
-        noise[axis + 2, axis + 2] = power * step_s
+    power = _unforeseen(placed, still=still)
+    noise[:2, :2] = power * step_s**3 / 3
+    noise[:2, 2:4] = noise[2:4, :2] = power * step_s**2 / 2
+    noise[2:4, 2:4] = power * step_s
     noise[(4, 5, 6), (4, 5, 6)] = (1.0 - kept**2) * shape.size_sigma_m**2
+    if shape.heading_sigma > 0 and not still:
+        noise[7, 7] = _TURN_PER_ROOT_S**2 * step_s
     placed.covariance = moves @ placed.covariance @ moves.T + noise
 
 
-def _turn_solid(placed: _Placed, heading: float) -> None:
-    """Fit with another heading from now on; where it is a wholly other one, doubt the place."""
-    wrong = abs(math.sin(heading - placed.turned))
-    if wrong > 0.26:
-        placed.covariance[(0, 1), (0, 1)] += (0.5 * wrong * float(placed.state[4] - placed.state[5]) / 2) ** 2
-    placed.turned = heading
+def _unforeseen(placed: _Placed, *, still: bool) -> Floats:
+    """Return the variance (2, 2) of the acceleration nobody foresees: wheels brake harder than they steer."""
+    if still:
+        return _STILL_MPS2**2 * np.eye(2)
+    along = placed.shape.acceleration_mps2**2 * np.eye(2)
+    if placed.kind == PEDESTRIAN or not placed.moved:
+        return along
+    left = np.array([-math.sin(placed.state[7]), math.cos(placed.state[7])])
+    return np.asarray(
+        along - (1.0 - _STEERING_SHARE**2) * placed.shape.acceleration_mps2**2 * np.outer(left, left)
+    )
+
+
+def _head(placed: _Placed, heading: float, sigma: float) -> None:
+    """Take in the direction a road user went, with its error, both in radians."""
+    turn = math.remainder(heading - float(placed.state[7]), math.tau)
+    if placed.shape.heading_sigma > 0 and not placed.moved and abs(turn) > math.pi / 2:
+        # The box tells front from back as little as a brick does.
+        placed.state[7] += math.copysign(math.pi, turn)
+        turn = math.remainder(heading - float(placed.state[7]), math.tau)
+    if placed.shape.heading_sigma > 0 and abs(turn) < _ANOTHER_HEADING:
+        gain = placed.covariance[:, 7] / (placed.covariance[7, 7] + sigma**2)
+        placed.state = placed.state + gain * turn
+        placed.covariance = placed.covariance - np.outer(gain, placed.covariance[7])
+    else:
+        wrong = abs(math.sin(turn))
+        if wrong > _UNSURE_HEADING:
+            # Fitted with a wholly other heading until now, it stood elsewhere.
+            shift_m = wrong * float(placed.state[4] - placed.state[5]) / 4
+            placed.covariance[(0, 1), (0, 1)] += shift_m**2
+        placed.state[7] = heading
+        placed.covariance[7, :] = placed.covariance[:, 7] = 0.0
+        placed.covariance[7, 7] = max(sigma * bool(placed.shape.heading_sigma), 1e-4) ** 2
+    placed.moved = True

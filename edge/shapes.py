@@ -28,6 +28,8 @@ class Shape:
             but a likeness, so that no size is ever known for good.
         misfit: error of a box's edges, as a share of the box, for the same reason.
         footprint_m: length and width to report; None where those fitted to the boxes are.
+        heading_sigma: how far off a heading that fits the box may be, radians; 0 where the box tells nothing
+            of it and only movement does: of all that is not much longer than wide.
         points: (K, 3) the solid's corners as shares of length (-0.5..0.5), width and height (0..1).
         acceleration_mps2: 1-sigma of what it does unforeseen.
         rope_m: the way after which a change of direction is believed.
@@ -38,6 +40,7 @@ class Shape:
     size_sigma_m: Floats
     size_lasts_s: Floats
     misfit: float
+    heading_sigma: float
     footprint_m: tuple[float, float] | None
     points: Floats
     acceleration_mps2: float
@@ -73,6 +76,7 @@ def _shape(
     *,
     lasts: tuple[float, float, float] = (4.0, 4.0, 4.0),
     misfit: float = 0.03,
+    heading_sigma: float = 0.0,
     footprint: tuple[float, float] | None = None,
     acceleration: float,
     rope: float,
@@ -83,6 +87,7 @@ def _shape(
         np.array(sigma),
         np.array(lasts),
         misfit,
+        heading_sigma,
         footprint,
         points,
         acceleration,
@@ -122,8 +127,12 @@ SHAPES: Final[dict[Kind, Shape]] = {
         fastest=12.0,
     ),
     "car": _shape((4.4, 1.8, 1.5), (0.35, 0.08, 0.12), _CAR, acceleration=4.0, rope=1.3, fastest=12.0),
-    "bus": _shape((11.5, 2.5, 3.1), (1.5, 0.08, 0.2), _BOX, acceleration=3.0, rope=4.0, fastest=12.0),
-    "truck": _shape((7.5, 2.4, 3.0), (1.8, 0.2, 0.5), _BOX, acceleration=3.0, rope=2.5, fastest=12.0),
+    "bus": _shape(
+        (11.5, 2.5, 3.1), (1.5, 0.08, 0.2), _BOX, heading_sigma=0.2, acceleration=3.0, rope=4.0, fastest=12.0
+    ),
+    "truck": _shape(
+        (7.5, 2.4, 3.0), (1.8, 0.2, 0.5), _BOX, heading_sigma=0.2, acceleration=3.0, rope=2.5, fastest=12.0
+    ),
 }
 
 POINTS: Final[int] = max(len(shape.points) for shape in SHAPES.values())

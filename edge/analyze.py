@@ -14,7 +14,7 @@ from types import FrameType
 import typer
 
 from broker.wire import Clip, LocalEvent
-from edge.analyze_facts import facts, notes
+from edge.analyze_facts import counted, facts, notes
 from edge.events import local_event
 from edge.frame import Gap
 from edge.opening import Inputs, opened
@@ -240,6 +240,7 @@ def _tell(inputs: Inputs, outcome: Outcome, out: Path) -> None:
         typer.echo(f"nearmiss: {note}", err=True)
     occurred = sum(event.outcome == "occurred" for event in outcome.events)
     typer.echo(
-        f"{occurred} events, {len(outcome.events) - occurred} undecidable, {outcome.paths.count} tracks "
-        f"in {outcome.frames} frames: {out / 'report.html'}"
+        f"{counted(occurred, 'event')}, {len(outcome.events) - occurred} undecidable, "
+        f"{counted(outcome.paths.count, 'track')} in {counted(outcome.frames, 'frame')}: "
+        f"{out / 'report.html'}"
     )

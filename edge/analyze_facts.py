@@ -31,10 +31,10 @@ def facts(inputs: Inputs, outcome: Outcome) -> dict[str, str]:
         "Analysed": f"{outcome.frames} frames, {seen_s:.1f} s, {rate_hz:.1f} frames a second",
         "Frame times": f"{source.times_from}, ± {source.time_sigma_s * 1000:.0f} ms",
         "Detector": f"{detector.name} ({detector.provider}"
-        + (")" if detector.name == "motion" else f", {_count(inputs.threads, 'thread')})"),
+        + (")" if detector.name == "motion" else f", {counted(inputs.threads, 'thread')})"),
         "Ground plane": _plane_error(inputs),
         "Signals": _signals(inputs),
-        "Tracks": _count(outcome.paths.count, "confirmed track"),
+        "Tracks": counted(outcome.paths.count, "confirmed track"),
         "Software": f"nearmiss {__version__}",
     }
 
@@ -44,13 +44,18 @@ def notes(inputs: Inputs, outcome: Outcome) -> list[str]:
     said = []
     if outcome.interrupted:
         said.append(
-            f"Stopped by hand after {_count(outcome.frames, 'frame')}, at "
+            f"Stopped by hand after {counted(outcome.frames, 'frame')}, at "
             f"{outcome.last - inputs.source.start_time:.1f} s of the recording: the rest was not analysed."
+        )
+    for pair in inputs.plane.left_out:
+        said.append(
+            f"Point {pair.index + 1} of the ground plane lies {pair.error_px:.0f} px from where the others "
+            "put it, and was left out: mend it or take it away."
         )
     if outcome.untrusted:
         floor = inputs.site.thresholds.min_frame_rate_hz
         said.append(
-            f"{_count(outcome.untrusted, 'frame')} came during or within a second of a frame rate under "
+            f"{counted(outcome.untrusted, 'frame')} came during or within a second of a frame rate under "
             f"{floor:g} Hz: nothing was judged there."
         )
     silent = silent_groups(inputs.signals, inputs.site.signal_groups, inputs.source.start_time, outcome.last)
@@ -105,5 +110,6 @@ def _plane_error(inputs: Inputs) -> str:
     return "error unknown: four points fit any plane"
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
+    """Return a number with its noun: 1 event, 2 events."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

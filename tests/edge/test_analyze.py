@@ -231,6 +231,16 @@ def test_signals_of_another_day_are_noticed(
     assert "The signals say nothing about E, ped during the recording" in capsys.readouterr().err
 
 
+def test_a_point_that_does_not_fit_the_others_is_told(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "\n".join(f"  {{ px = [{10 * x}, {10 * y}], m = [{x}, {20 - y}] }}," for x, y in ((5, 3), (30, 9)))
+    text = SITE.replace("points = [", f"points = [\n{more}\n  {{ px = [300, 50], m = [30, 5] }},")
+    (tmp_path / "typo.toml").write_text(text)
+    run(recording, tmp_path / "out", tmp_path, site=tmp_path / "typo.toml")
+    assert "Point 3 of the ground plane lies 100 px from" in capsys.readouterr().err
+
+
 def test_what_ends_badly_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), Results(tmp_path / "out"):
         raise RuntimeError("on the way")

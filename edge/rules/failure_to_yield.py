@@ -89,8 +89,11 @@ def _cut_off(
     if found is not None:
         arrives, passes = found
         gap_s = arrives.enter - passes.leave
-        return gap_s if 0 <= gap_s <= CLOSE_S and passes.enter < arrives.enter else None
-    # Their ways never crossed: it may have stopped on the road and let the vehicle pass.
+        if gap_s < 0:
+            return None
+        if gap_s <= CLOSE_S:
+            return gap_s
+    # It came later or never: it may have stopped on the road and let the vehicle pass.
     common = (max(walker.start, vehicle.start), min(walker.end, vehicle.end) - 1)
     one, other = walker.between(*common), vehicle.between(*common)
     if not len(one.rows):

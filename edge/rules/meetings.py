@@ -7,6 +7,7 @@ meeting is measured once nothing more has happened between the two for some seco
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ class MeetingWatch:
 
     def __init__(self, *, gap_s: float) -> None:
         self._gap_ticks = math.ceil(gap_s / TICK_S)
-        self._cells: dict[tuple[int, int], dict[int, tuple[int, int, float, float]]] = {}
+        self._cells: dict[tuple[int, int], dict[int, tuple[int, float, float]]] = {}
+        self._ranges: dict[int, tuple[int, ...]] = {}
         self._open: dict[tuple[int, int], _Open] = {}
         self._looked = -(2**62)
         self._swept = -(2**62)
@@ -71,7 +73,7 @@ class MeetingWatch:
             yield from self._flag(tick, (one, other), board)
         for pair in [pair for pair, open_ in self._open.items() if open_.last + QUIET_TICKS <= until]:
             yield from self._close(pair, board)
-        self._sweep(until)
+        self._sweep(until, board)
 
     def finish(self, board: TickBoard) -> Iterator[Meeting]:
         for pair in sorted(self._open):
@@ -107,49 +109,52 @@ class MeetingWatch:
             yield Meeting(*sorted(parts, key=lambda part: (part.start, part.path.number)))
 
     def _crossing(self, parts: list[TickTrack]) -> Iterator[tuple[int, int, int]]:
-        """Yield pairs whose ways run through one cell at an angle within the gap."""
-        # Latest first is wrong and first first is not enough: cells are walked in order of time, so that
-        # the outcome does not depend on how many ticks come at once.
-        visits: list[tuple[int, int, TickTrack, tuple[int, int, int, int]]] = []
+        """Yield pairs whose ways run through one cell at an angle within the gap.
+
+        A stay is a stretch of ticks in the same cells. One that goes on from the part before is lengthened,
+        not begun anew, so that it does not matter how many ticks come at once.
+        """
+        stays: list[tuple[int, int, int, TickTrack, bool, list[int]]] = []
         for part in parts:
-            lows, highs = _cell_ranges(part)
-            moved = np.ones(len(lows), dtype=bool)
-            moved[1:] = (lows[1:] != lows[:-1]).any(axis=1) | (highs[1:] != highs[:-1]).any(axis=1)
-            # Of a stretch in the same cells the first tick and the last say it all.
-            moved[:-1] |= moved[1:]
-            moved[-1] = True
-            for index in np.flatnonzero(moved).tolist():
-                visits.append(
-                    (
-                        part.start + index,
-                        part.path.number,
-                        part,
-                        (*lows[index].tolist(), *highs[index].tolist()),
-                    )
-                )
-        visits.sort(key=lambda visit: visit[:2])
-        for tick, _, part, (x0, y0, x1, y1) in visits:
-            row = part.rows[tick - part.start]
+            ranges = _cell_ranges(part)
+            changes = np.flatnonzero((ranges[1:] != ranges[:-1]).any(axis=1)) + 1
+            bounds = [0, *changes.tolist(), len(ranges)]
+            goes_on = self._ranges.get(part.path.serial) == tuple(ranges[0].tolist())
+            for first, after in itertools.pairwise(bounds):
+                tick, cells = part.start + first, ranges[first].tolist()
+                stays.append((tick, part.path.serial, part.start + after - 1, part, goes_on, cells))
+                goes_on = False
+            self._ranges[part.path.serial] = tuple(ranges[-1].tolist())
+        stays.sort(key=lambda stay: stay[:2])
+        for start, own, end, part, goes_on, cells in stays:
+            row = part.rows[start - part.start]
             cx, cy = float(row[TCX]), float(row[TCY])
-            own = part.path.serial
+            x0, y0, x1, y1 = cells
             for cell in ((x, y) for x in range(x0, x1 + 1) for y in range(y0, y1 + 1)):
                 here = self._cells.setdefault(cell, {})
-                for key, (_, last, ox, oy) in here.items():
-                    if key != own and tick - last <= self._gap_ticks and cx * ox + cy * oy < CROSSING_COSINE:
-                        yield (tick, *sorted((own, key)))  # type: ignore[misc]  # two keys
-                entered = here[own][0] if own in here else tick
-                here[own] = (entered, tick, cx, cy)
+                if not goes_on:
+                    for key, (last, ox, oy) in here.items():
+                        if (
+                            start - last <= self._gap_ticks
+                            and cx * ox + cy * oy < CROSSING_COSINE
+                            and key != own
+                        ):
+                            yield (start, own, key) if own < key else (start, key, own)
+                here[own] = (end, cx, cy)
 
-    def _sweep(self, until: int) -> None:
+    def _sweep(self, until: int, board: TickBoard) -> None:
         if until - self._swept < 10 * QUIET_TICKS:
             return
         self._swept = until
         for cell in list(self._cells):
             here = self._cells[cell]
-            for key in [key for key, visit in here.items() if until - visit[1] > self._gap_ticks + 100]:
+            for key in [key for key, visit in here.items() if until - visit[0] > self._gap_ticks + 100]:
                 del here[key]
             if not here:
                 del self._cells[cell]
+        gone = [key for key in self._ranges if key not in board.tracks]
+        for key in gone:
+            del self._ranges[key]
 
     def _closing(self, board: TickBoard, until: int) -> Iterator[tuple[int, int, int]]:
         """Yield pairs that would touch within a little more than the longest TTC worth measuring."""
@@ -176,13 +181,14 @@ class MeetingWatch:
                 yield tick, pair[0], pair[1]
 
 
-def _cell_ranges(part: TickTrack) -> tuple[np.ndarray, np.ndarray]:
+def _cell_ranges(part: TickTrack) -> np.ndarray:
+    """Return the cells (N, 4) each footprint reaches into: first x and y, last x and y."""
     rows = part.rows
     reach_x = (np.abs(rows[:, TCX]) * rows[:, TLENGTH] + np.abs(rows[:, TCY]) * rows[:, TWIDTH]) / 2
     reach_y = (np.abs(rows[:, TCY]) * rows[:, TLENGTH] + np.abs(rows[:, TCX]) * rows[:, TWIDTH]) / 2
-    low = np.stack([rows[:, TX] - reach_x, rows[:, TY] - reach_y], axis=-1)
-    high = np.stack([rows[:, TX] + reach_x, rows[:, TY] + reach_y], axis=-1)
-    return np.floor(low / CELL_M).astype(np.int64), np.floor(high / CELL_M).astype(np.int64)
+    x, y = rows[:, TX], rows[:, TY]
+    bounds = np.stack([x - reach_x, y - reach_y, x + reach_x, y + reach_y], axis=-1)
+    return np.floor(bounds / CELL_M).astype(np.int64)
 
 
 def _near_pairs(rows: Floats, walking: np.ndarray) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("calibration", "models", "broker", "edge")
 
-# The plate; the drawn video and picture of the demo, whose people are drawn; plans and plots of numbers.
+# The plate, and the drawn video and picture of the demo, whose people are drawn.
 WRITERS: dict[str, set[str]] = {
     r"\bimencode\b": {"edge/plate.py"},
     r"\bimwrite\b": set(),
@@ -19,8 +19,7 @@ WRITERS: dict[str, set[str]] = {
     # The benchmark of memory plays a recording it was given several times over, packet by packet.
     r"\.add_stream_from_template\(": {"edge/bench/playlist.py"},
     r"\b(Image|picture|image|first|frames\[0\])\.save\(": {"edge/demo/gif.py"},
-    r"\bimsave\b|\bsavez?(_compressed)?\(|\.tofile\(|\bmemmap\b": set(),
-    r"\b(savefig|print_svg|print_png)\(": {"edge/site_map.py", "edge/evaluation_picture.py"},
+    r"\bimsave\b|\bnp\.savez?(_compressed)?\(|\.tofile\(|\bmemmap\b": set(),
 }
 
 
@@ -41,6 +40,15 @@ def test_a_way_to_write_a_picture_has_one_place(way: str) -> None:
 def test_the_plate_is_written_where_it_says() -> None:
     """Else the search would find nothing anywhere."""
     assert re.search(r"\bimencode\b", (ROOT / "edge" / "plate.py").read_text())
+
+
+def test_plots_are_drawn_where_no_picture_of_a_street_can_be_opened() -> None:
+    plots = [
+        (name, text) for name, text in sources() if re.search(r"\b(savefig|print_svg|print_png)\(", text)
+    ]
+    assert plots
+    pictures = re.compile(r"^\s*(import|from) (cv2|av|PIL|edge\.frame|edge\.sources)\b", re.MULTILINE)
+    assert [name for name, text in plots if pictures.search(text)] == []
 
 
 def test_no_setting_records_a_street() -> None:

@@ -23,6 +23,8 @@ from edge.sources.timelog import TimeLog, read_times
 TIMEOUT_S = 30.0
 NO_TIME = "frames carry no timestamp (a log of capture times would tell, --times)"
 NOT_LATER = "timestamps do not increase"
+LEAPS = "timestamps leap by more than a month"
+MONTH_S = 31 * 86_400.0
 LOG_ENDS = "the log of capture times ends before the recording"
 
 
@@ -185,6 +187,8 @@ class VideoSource:
     def _why_unusable(self, index: int, time: float | None) -> str | None:
         if time is None:
             return LOG_ENDS if self._log is not None and index >= len(self._log.times) else NO_TIME
+        if abs(time - (self.start_time if self._last is None else self._last)) > MONTH_S:
+            return LEAPS
         return NOT_LATER if self._last is not None and time <= self._last else None
 
     def _name(self, loss: _Loss, until: float) -> None:
@@ -224,6 +228,8 @@ class VideoSource:
         if self.frame_count is not None:
             few = came < self.frame_count
             return f"the file ends after {came} of its {self.frame_count} frames" if few else None
+        if lost:
+            return None
         # A file's duration may be rounded, or that of its sound: only what is plainly missing is told.
         slack_s = max(0.25, 5 / self.rate_hz if self.rate_hz else 0.0)
         slack_s = slack_s if self._duration_is_the_streams else slack_s + 1.0

@@ -93,6 +93,13 @@ def test_damaged_frames_are_left_out_up_to_the_next_key_frame(tmp_path: Path) ->
         assert abs(float(frame.image.mean()) - float(picture(frame.index).mean())) < 4, "no made-up picture"
 
 
+def test_a_timestamp_of_another_age_is_left_out(tmp_path: Path) -> None:
+    pts = [0, 100, 200, 9_000_000_000, 9_000_000_100]
+    frames, gaps = read(write_video(tmp_path / "a.mkv", count=5, pts=pts))
+    assert [round(frame.time * 10) for frame in frames] == [0, 1, 2]
+    assert gaps[0].reason == "2 frames left out: timestamps leap by more than a month"
+
+
 def test_change_of_image_size_ends_the_recording_with_a_gap(tmp_path: Path) -> None:
     first = write_video(tmp_path / "1.ts").read_bytes()
     second = write_video(tmp_path / "2.ts", size=(96, 48)).read_bytes()

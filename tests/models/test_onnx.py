@@ -216,6 +216,29 @@ def test_an_image_that_is_none() -> None:
             detector.detect(image)
 
 
+def test_the_next_image_may_be_prepared_before_this_one_is_computed() -> None:
+    text = card_text()
+    detector = load(constant_model({"o": np.zeros((1, 6, 9), F)}), text)
+    first, second = detector.prepare(FRAME), detector.prepare(255 - FRAME)
+    blob = first.blob.copy()
+    assert not np.array_equal(blob, second.blob)
+    detector.compute(second)
+    np.testing.assert_array_equal(first.blob, blob)
+    assert first.fit == second.fit
+
+
+@pytest.mark.data
+def test_three_steps_see_what_one_does(data: Path) -> None:
+    detector = zoo.load(str(data / "weights" / "deimv2-atto.onnx"), threads=1)
+    noise = np.random.default_rng(3).integers(0, 255, (2, 96, 128, 3), np.uint8)
+    alone = [detector.detect(image) for image in noise]
+    prepared = [detector.prepare(image) for image in noise]
+    for whole, each in zip(alone, prepared, strict=True):
+        read = detector.read(each, detector.compute(each))
+        np.testing.assert_array_equal(read.boxes_px, whole.boxes_px)
+        np.testing.assert_array_equal(read.scores, whole.scores)
+
+
 @pytest.mark.data
 def test_inference_lets_other_threads_work(data: Path) -> None:
     detector = zoo.load(str(data / "weights" / "deimv2-atto.onnx"), threads=1)

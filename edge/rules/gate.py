@@ -201,7 +201,7 @@ def noise_split(times: Floats, f: Floats, sigma_m: Floats) -> tuple[float, float
         share = before / (before + after)
         off = f[1:-1] - (1 - share) * f[:-2] - share * f[2:]
         spread = 1 + share**2 + (1 - share) ** 2
-        shown = math.sqrt(float(np.median(off**2 / spread)) / 0.455)
+        shown = math.sqrt(float(np.partition(off**2 / spread, len(off) // 2)[len(off) // 2]) / 0.455)
     if math.isnan(stated):
         return (max(shown, EXACT_M / 2) if not math.isnan(shown) else 0.05), 0.0
     stated = max(stated, EXACT_M / 2)

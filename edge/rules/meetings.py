@@ -31,7 +31,7 @@ from edge.rules.ticks import (
 )
 
 CELL_M = 3.0
-LOOK_EVERY = 3
+LOOK_EVERY = 5
 # A meeting is over when neither look finds the two together for this long; then it is measured.
 QUIET_TICKS = 50
 AROUND_TICKS = 50

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import transform
 from shapely.geometry import LineString, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
@@ -115,14 +116,17 @@ def _seen(plane: Plane | None, points: Sequence[Point], *, closed: bool) -> Outl
         return None
     if plane.lens.bend:
         # Straight lines of the road are bent in the image: short pieces follow them.
-        part = _largest(part.segmentize(width / 20)) or part
-    coordinates = part.exterior.coords[:-1] if isinstance(part, Polygon) else part.coords
-    pixels = plane.lens.bent(np.asarray(coordinates))
-    seen = Polygon(pixels).buffer(0) if closed else LineString(pixels)
-    if not np.isfinite(pixels).all() or not seen.intersects(box(0, 0, width, height)):
+        part = part.segmentize(width / 40)
+    bent = _largest(transform(part, lambda points: plane.lens.bent(points)))
+    if bent is None or not bent.intersects(box(0, 0, width, height)):
         return None
-    outline = _rounded([(x, y) for x, y in pixels.tolist()], 1)
-    return outline if 2 <= len(outline) <= 200 else None
+    # A third of a pixel is less than anybody sees, and the contract takes 200 points.
+    for tolerance_px in (0.3, 1.0, 3.0):
+        simple = bent.simplify(tolerance_px)
+        coordinates = simple.exterior.coords[:-1] if isinstance(simple, Polygon) else simple.coords
+        if 2 <= len(coordinates) <= 200:
+            return _rounded([(x, y) for x, y in coordinates], 1)
+    return None
 
 
 def _before_camera(matrix: Floats, plane: Plane, points: Sequence[Point], *, closed: bool) -> list[Point]:

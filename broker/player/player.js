@@ -219,7 +219,10 @@ function cameraView(clip, plate) {
   if (plate.background) stage.prepend(backgroundOf(plate.background, width, height));
   else svg.append(draw("rect", { class: "nm-nothing", width, height }));
   const zones = draw("g", { class: plate.background ? "nm-zones" : "nm-zones nm-schematic" });
-  const lamps = plate.zones.map((zone) => zoneShape(zone, zone.outline_px, zones, clip, unit)).filter(Boolean);
+  const onRoad = ground && ((point) => ground.project(...point));
+  const lamps = plate.zones
+    .map((zone) => zoneShape(zone, zone.outline_px, zones, clip, unit, onRoad))
+    .filter(Boolean);
   svg.append(zones);
   const movers = moverShapes(clip, svg);
   const spot = clip.spot && ground ? ground.project(...metres(clip.spot)) : null;
@@ -249,7 +252,7 @@ function planView(clip, plate) {
   svg.append(draw("rect", { class: "nm-ground", x: left, y: top, width, height }));
   const zones = svg.appendChild(draw("g", { class: "nm-zones nm-schematic" }));
   const lamps = (plate ? plate.zones : [])
-    .map((zone) => zoneShape(zone, zone.outline_m && zone.outline_m.map(flipped), zones, clip, unit))
+    .map((zone) => zoneShape(zone, zone.outline_m && zone.outline_m.map(flipped), zones, clip, unit, flipped))
     .filter(Boolean);
   const mark = clip.spot ? spotShape(svg, flipped(metres(clip.spot)), unit * 2.4) : null;
   const trails = svg.appendChild(draw("g", { class: "nm-trails" }));
@@ -336,8 +339,12 @@ function planExtent(clip, plate) {
 
 // ------------------------------------------------------------------------------------------------------- shapes
 
-/** Draws a place of the site; returns what shows its lamp's state, if it has one. */
-function zoneShape(zone, outline, group, clip, unit) {
+/**
+ * Draws a place of the site; returns what shows its lamp's state, if it has one.
+ *
+ * `outline` is in the view's units; `onRoad` brings metres of the site there, null where nothing does.
+ */
+function zoneShape(zone, outline, group, clip, unit, onRoad) {
   if (!outline) return null;
   const changes = (clip.lamps.find((lamp) => lamp.group === zone.group) || {}).changes;
   if (zone.kind === "signal_head") return signalHead(outline, group, changes, unit, zone.group);
@@ -346,7 +353,7 @@ function zoneShape(zone, outline, group, clip, unit) {
   shape.append(titled(`${zone.kind.replace("_", " ")} ${zone.id}`));
   group.append(shape);
   if (zone.kind === "crosswalk") {
-    group.append(draw("path", { class: "nm-stripes", d: stripes(outline) }));
+    group.append(draw("path", { class: "nm-stripes", d: onRoad ? stripes(zone.outline_m, onRoad) : "" }));
   }
   if (zone.kind === "stop_line" || zone.kind === "crosswalk") {
     shape.setAttribute("stroke-width", unit * (zone.kind === "stop_line" ? 0.9 : 0.45));
@@ -385,18 +392,19 @@ function signalHead(outline, group, changes, unit, name) {
   };
 }
 
-/** Stripes of a crosswalk: across its longer side, half a metre each where it is 4 m long, in any view. */
-function stripes(outline) {
-  if (outline.length !== 4) return "";
+/** Stripes of a crosswalk of four corners, a metre apart across its longer side. */
+function stripes(outline, onRoad) {
+  if (!outline || outline.length !== 4) return "";
   let [a, b, c, d] = outline;
   if (distance(a, b) + distance(c, d) < distance(b, c) + distance(d, a)) [a, b, c, d] = [b, c, d, a];
+  const count = Math.max(Math.round((distance(a, b) + distance(c, d)) / 2), 2);
   const parts = [];
-  const count = 9;
   for (let n = 0; n < count; n += 1) {
     const [from, to] = [(n + 0.25) / count, (n + 0.75) / count];
-    parts.push(path([lerp(a, b, from), lerp(a, b, to), lerp(d, c, to), lerp(d, c, from)], true));
+    const stripe = [lerp(a, b, from), lerp(a, b, to), lerp(d, c, to), lerp(d, c, from)].map(onRoad);
+    if (stripe.every(Boolean)) parts.push(path(stripe, true));
   }
-  return parts.join(" ");
+  return parts.join("");
 }
 
 function spotShape(svg, [x, y], radius) {

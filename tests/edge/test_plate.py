@@ -198,9 +198,9 @@ def test_a_bent_lens_bends_the_outlines() -> None:
     plate = plate_of(site(plane), plane, image_size=SIZE, background=None)
     zebra = next(zone for zone in plate.zones if zone.kind == "crosswalk")
     assert zebra.outline_px is not None
-    assert len(zebra.outline_px) > 8
+    assert len(zebra.outline_px) > 4
     assert plate.bend == -0.2
     # Every point of the outline lies on an edge of the crosswalk on the ground.
     ground = plane.ground(np.array(zebra.outline_px))
     beside = np.minimum(np.abs(np.abs(ground[:, 0]) - 8), np.abs(np.abs(ground[:, 1] - 18) - 2))
-    assert beside.max() < 0.05
+    assert beside.max() < 0.1

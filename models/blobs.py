@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -73,6 +74,12 @@ def _belongs(piece: Blob, lower: Blob, view: View | None) -> bool:
         return gap <= 4.0 and right - left < 30.0
     wide, tall = person_px(here)
     return gap <= 0.25 * here.px_per_m and right - left < 1.5 * wide and lower.box[3] - top < 1.15 * tall
+
+
+def hull(pieces: Sequence[Blob]) -> Box:
+    """Return the box around several patches."""
+    left, top, right, bottom = zip(*(piece.box for piece in pieces), strict=True)
+    return min(left), min(top), max(right), max(bottom)
 
 
 def union(first: Blob, second: Blob) -> Blob:

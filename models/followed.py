@@ -27,9 +27,11 @@ class Followed:
     Attributes:
         box: left, top, right, bottom in pixels of the learnt picture.
         velocity: pixels a frame.
+        scale: pixels a metre where ``size`` was seen; NaN without a ground plane.
         trail: frame number and ground place of the last second.
         evidence: (len(KINDS),) misfits so far, the recent ones weighing most.
         size: smoothed width and height in pixels.
+        whole: frames in which the image's border did not cut it.
         seen: frames with a box of its own; missed: frames since.
     """
 
@@ -39,6 +41,8 @@ class Followed:
     trail: deque[tuple[int, float, float]]
     evidence: Floats = field(default_factory=lambda: np.zeros(len(KINDS)))
     weight: float = 0.0
+    scale: float = float("nan")
+    whole: int = 0
     seen: int = 1
     missed: int = 0
     merged: int = 0
@@ -116,7 +120,8 @@ def members(blob: Blob, followed: Sequence[Followed]) -> list[Followed]:
             inside.append(each)
     if len(inside) > 1:
         largest = max(inside, key=lambda each: area(each.foreseen))
-        if iou(largest.foreseen, blob.box) > _ALL_OF_IT:
+        hidden = all(overlap(each.foreseen, largest.foreseen) > 0.85 * area(each.foreseen) for each in inside)
+        if hidden and iou(largest.foreseen, blob.box) > _ALL_OF_IT:
             return [largest]
     return inside
 
@@ -144,28 +149,39 @@ def fragments(each: Followed, patches: Sequence[Blob], others: Sequence[Followed
     return pieces
 
 
-def unmerged_boxes(blob: Blob, inside: Sequence[Followed]) -> list[Floats]:
+def unmerged_boxes(
+    blob: Blob, inside: Sequence[Followed], shifts: Sequence[Floats], scales: Sequence[float]
+) -> list[Floats]:
     """Return a box for each of several road users in one blob.
 
-    Each goes on as it went; whoever is foremost on a side of the blob ends where the blob ends there.
+    Each goes on by its shift (pixels); whoever is foremost on a side of the blob ends where the blob ends
+    there. A size grows and shrinks with the scale (pixels a metre) of the place.
     """
-    foreseen = np.array([_resized(each) for each in inside])
+    foreseen = np.array(
+        [_carried(each, shift, scale) for each, shift, scale in zip(inside, shifts, scales, strict=True)]
+    )
     limits = np.asarray(blob.box, np.float64)
-    shift = np.zeros((len(inside), 2))
+    drawn = np.zeros((len(inside), 2))
     counts = np.zeros((len(inside), 2))
     for side, pick in ((0, np.argmin), (1, np.argmin), (2, np.argmax), (3, np.argmax)):
         index = int(pick(foreseen[:, side]))
-        shift[index, side % 2] += limits[side] - foreseen[index, side]
+        drawn[index, side % 2] += limits[side] - foreseen[index, side]
         counts[index, side % 2] += 1
     boxes = []
-    for box, move, count, each in zip(foreseen, shift, counts, inside, strict=True):
+    for box, move, count, each in zip(foreseen, drawn, counts, inside, strict=True):
         step = np.clip(move / np.maximum(count, 1), -0.25 * each.size, 0.25 * each.size)
         boxes.append(box + np.tile(step, 2))
     return boxes
 
 
-def _resized(each: Followed) -> Floats:
-    """Return the foreseen box with the remembered size, its foot kept."""
-    left, _, right, bottom = each.foreseen
-    middle, (width, height) = (left + right) / 2, each.size
+def _carried(each: Followed, shift: Floats, scale: float) -> Floats:
+    """Return the box moved on, its remembered size brought to the scale of the place, its foot kept."""
+    left, _, right, bottom = each.box + np.tile(shift, 2)
+    middle, (width, height) = (left + right) / 2, carried_size(each, scale)
     return np.array([middle - width / 2, bottom - height, middle + width / 2, bottom])
+
+
+def carried_size(each: Followed, scale: float) -> Floats:
+    """Return the remembered width and height at a place of another scale, pixels a metre."""
+    growth = scale / each.scale
+    return each.size * growth if np.isfinite(growth) else each.size

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.background import Background, Still
-from models.blobs import Blob, blobs, people, union
+from models.blobs import Blob, blobs, hull, people, union
 from models.detections import KINDS, Detections
-from models.followed import Followed, area, fragments, iou, members, overlap, unmerged_boxes
+from models.followed import Followed, area, carried_size, fragments, iou, members, overlap, unmerged_boxes
 from models.footprint import BUILDS, misfits, person_px
 from models.view import Ground, Here, View
 
@@ -33,6 +33,8 @@ _MERGED_FRAMES = 45
 _EVIDENCE_FADES = 0.93
 _BORDER_PX = 2.0
 _MOST_MISFIT = 25.0
+_LOOKS_THE_SAME = 0.7  # correlation of a patch with itself a frame later
+_HALF_SEEN_S = 2.0
 _KNOWN_WEIGHT = 3.0  # frames of evidence after which a kind is believed
 
 
@@ -74,16 +76,19 @@ class MotionDetector:
         )
         self._followed: list[Followed] = []
         self._frame = -1
+        self._before: Image | None = None
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Return the road users in an image (H, W, 3), uint8, BGR. Called in order of the frames."""
         self._frame += 1
         small = image if self._shrink == 1 else _shrunk(image, self._size)
         foreground = self._background.see(small)
+        self._now = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
         patches = blobs(foreground.moving, self._view, least_area=self._least_area)
         patches = [self._on_its_legs(patch, foreground.shade) for patch in patches]
         patches = [patch for patch in patches if self._plausible(patch.box)]
         boxes = self._assign(patches, foreground.stills)
+        self._before = self._now
         return self._detections(boxes)
 
     # -- from blobs to road users --------------------------------------------------------------------
@@ -126,10 +131,15 @@ class MotionDetector:
         for each in sorted(self._followed, key=lambda one: -area(one.box)):
             if not each.grown_up or each.weight < _KNOWN_WEIGHT or self._kind(each) == _PEDESTRIAN:
                 continue
-            pieces = fragments(each, whole, self._followed)
-            if len(pieces) > 1:
-                whole = [patch for patch in whole if all(patch is not piece for piece in pieces)]
-                whole.append(functools.reduce(union, pieces))
+            pieces = sorted(fragments(each, whole, self._followed), key=lambda patch: -patch.area)
+            joined = pieces[:1]
+            limit = 1.12 * carried_size(each, self._scale(each.foreseen)) + 3.0
+            for piece in pieces[1:]:
+                if (np.array(_extent(hull([*joined, piece]))) <= limit).all():
+                    joined.append(piece)
+            if len(joined) > 1:
+                whole = [patch for patch in whole if all(patch is not piece for piece in joined)]
+                whole.append(functools.reduce(union, joined))
         return whole
 
     def _on_its_legs(self, patch: Blob, shade: NDArray[np.uint8]) -> Blob:
@@ -155,7 +165,9 @@ class MotionDetector:
         inside = members(patch, free)
         parts = self._people(patch, inside)
         if len(inside) >= 2 and len(parts) < len(inside):
-            boxes = unmerged_boxes(patch, inside)
+            shifts = [self._shift(each) for each in inside]
+            scales = [self._scale(each.foreseen) for each in inside]
+            boxes = unmerged_boxes(patch, inside, shifts, scales)
             return [(box, each, False) for box, each in zip(boxes, inside, strict=True)]
         owners = []
         left = list(free)
@@ -166,6 +178,32 @@ class MotionDetector:
                 left.remove(owner)
             owners.append((box, owner, len(parts) == 1 or len(parts) >= len(inside)))
         return owners
+
+    def _scale(self, box: Sequence[float] | Floats) -> float:
+        here = self._here(box)
+        return float("nan") if here is None else here.px_per_m
+
+    def _shift(self, each: Followed) -> Floats:
+        """Return how far somebody has moved since the last frame, by the look of it then and now."""
+        if self._before is None or each.missed:
+            return each.velocity * (each.missed + 1)
+        reach = int(np.ceil(np.abs(each.velocity).max())) + 4
+        inset = 0.15 * np.tile(each.box[2:] - each.box[:2], 2) * np.array([1, 1, -1, -1])
+        left, top, right, bottom = (int(side) for side in each.box + inset)
+        width, height = self._size
+        if left < reach or top < reach or right > width - reach or bottom > height - reach:
+            return each.velocity
+        if right - left < 6 or bottom - top < 6:
+            return each.velocity
+        found = cv2.matchTemplate(
+            self._now[top - reach : bottom + reach, left - reach : right + reach],
+            self._before[top:bottom, left:right],
+            cv2.TM_CCOEFF_NORMED,
+        )
+        _, best, _, (x, y) = cv2.minMaxLoc(found)
+        if best < _LOOKS_THE_SAME:
+            return each.velocity
+        return np.array([x - reach, y - reach], np.float64)
 
     def _owner(self, box: Floats, candidates: Sequence[Followed]) -> Followed:
         """Return whose box it is: the nearest of the candidates, or somebody new."""
@@ -204,10 +242,14 @@ class MotionDetector:
             here = self._here(each.box)
             if here is None and self._view is not None:
                 continue
+            if alone and not cut:
+                each.whole += 1
+                each.scale = self._scale(each.box)
             fit = self._learn_kind(each, here, cut=cut, alone=alone)
             boxes.append(each.box * self._shrink)
             kinds.append(self._kind(each))
-            scores.append(_score(each, fit, cut=cut, alone=alone))
+            half_seen = cut and each.whole == 0 and each.seen < _HALF_SEEN_S * self._rate
+            scores.append(_score(each, fit, half_seen=half_seen, cut=cut, alone=alone))
         if not boxes:
             return Detections.none()
         width, height = self._image_size
@@ -301,7 +343,7 @@ class _Shrunk:
         return self._ground.px_per_m(points) / self._shrink
 
 
-def _score(each: Followed, fit: float, *, cut: bool, alone: bool) -> float:
+def _score(each: Followed, fit: float, *, half_seen: bool, cut: bool, alone: bool) -> float:
     """Return how sure a box is, 0..1: fits a road user's size, is followed, stands alone, lies whole."""
     score = 0.35 + 0.55 * float(np.exp(-fit / 8.0))
     if not each.grown_up:
@@ -309,7 +351,8 @@ def _score(each: Followed, fit: float, *, cut: bool, alone: bool) -> float:
     if not alone:
         score = min(score, 0.6)
     if cut:
-        score = min(score, 0.44 if each.weight < 1.0 else 0.7)
+        # On its way in nobody knows yet how long it is: it starts no track before it is seen whole.
+        score = min(score, 0.4 if half_seen else 0.7)
     return score
 
 

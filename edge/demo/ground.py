@@ -50,6 +50,7 @@ def plan_picture(rng: np.random.Generator) -> Image:
                 _fill(picture, (joint, y1, joint + 0.05, y2), (146, 152, 156), flip=flip)
     for flip in (False, True):
         _fill(picture, (-far, -edge - 0.15, far, edge + 0.15), KERB, flip=flip)
+    _fill(picture, (18.3, -30.0, 20.7, -back), PAVEMENT)  # a path that joins the pavement
     asphalt = np.full((side, side, 3), ASPHALT, np.uint8)
     _mottle(asphalt, rng, 9, cell=1)
     _mottle(asphalt, rng, 7, cell=30)

@@ -65,7 +65,7 @@ ORANGE, TEAL, VIOLET, BROWN = (36, 116, 232), (140, 132, 32), (136, 64, 104), (6
 def actors() -> tuple[Actor, ...]:
     """Return everybody; times in seconds of the recording, signals as in ``junction``."""
     south, north = lane_path("N", "straight"), lane_path("S", "straight")
-    west, east = lane_path("E", "straight"), lane_path("W", "straight")
+    west = lane_path("E", "straight")
     return (
         # First cycle, NS green 0-14, amber -17.5
         _ride("car through on green", "car", TEAL, south, Course.passing(0.8, 10.0)),
@@ -74,23 +74,23 @@ def actors() -> tuple[Actor, ...]:
             "bicycle",
             BLUE,
             lane_path("S", "straight", lane_m=CYCLE_LANE_M),
-            Course.passing(4.0, 5.0),
+            Course.passing(2.5, 6.0),
         ),
-        _walk("first of two side by side", VIOLET, walk(-2.5, (-8.7, -10.0), (-8.7, 24.0, 1.35))),
-        _walk("second of two side by side", GREEN, walk(-2.5, (-8.0, -10.0), (-8.0, 24.0, 1.35))),
+        _walk("first of two side by side", VIOLET, walk(-2.5, (-8.7, -10.0), (-8.7, 60.0, 1.35))),
+        _walk("second of two side by side", GREEN, walk(-2.5, (-8.0, -10.0), (-8.0, 60.0, 1.35))),
         _walk(
             "finishes late after a legal start",
             BROWN,
-            walk(0.0, (-7.3, -11.5), (-7.3, -5.5, 1.0), (-7.3, 5.6, 1.0), (-7.3, 24.0, 1.1)),
+            walk(-6.2, (-21.5, -6.6), (-7.3, -6.2, 1.3), (-7.3, 5.6, 1.0), (-7.3, 60.0, 1.1)),
         ),
         _ride(
             "left-turner over the line before red",
             "car",
             SILVER,
             lane_path("N", "left"),
-            Course.passing(10.6, 7.0).stop(9.0, 2.2).go(16.9, 2.0, 7.0),
+            Course.passing(10.2, 7.0).stop(8.0, 2.2).go(15.2, 2.0, 7.0),
         ),
-        _ride("bus in the last second of green", "bus", YELLOW, north, Course.passing(13.3, 9.0)),
+        _ride("car the left-turner waits for", "car", RED, north, Course.passing(12.8, 9.0)),
         _ride(
             "car waiting at red, first cycle",
             "car",
@@ -106,9 +106,9 @@ def actors() -> tuple[Actor, ...]:
                 (38.0, 5.75),
                 (6.4, 5.75, 1.4),
                 (5.8, 8.1, 1.2),
-                (6.5, 0.0, 0.0),
+                (3.6, 0.0, 0.0),
                 (-6.2, 8.1, 1.45),
-                (-6.8, 26.0, 1.4),
+                (-6.7, 50.0, 1.4),
             ),
         ),
         # First cycle, EW green 20-34, amber -37.5
@@ -128,33 +128,41 @@ def actors() -> tuple[Actor, ...]:
                     (16.6, -6.4, -8.9),
                     (20.6, -5.8, -8.9),
                     (29.0, 5.8, -8.9),
-                    (45.0, 30.0, -8.8),
+                    (42.0, 6.8, -26.0),
                 )
             ),
         ),
         _walk(
             "crosses far from the crosswalk",
             RED,
-            walk(16.0, (27.0, -7.2), (15.6, -5.7, 1.4), (2.0, 0.0, 0.0), (15.4, 6.6, 1.5), (38.0, 7.0, 1.5)),
+            walk(
+                9.8,
+                (19.5, -20.0),
+                (19.5, -7.4, 1.4),
+                (15.6, -5.7, 1.4),
+                (2.0, 0.0, 0.0),
+                (15.4, 6.6, 1.5),
+                (95.0, 7.0, 1.5),
+            ),
         ),
         _walk(
             "crosses against the signal, first cycle",
             BLACK,
-            walk(21.0, (-8.1, -14.0), (-8.1, -5.6, 1.4), (-8.1, 24.0, 1.4)),
+            walk(20.0, (-8.1, -14.0), (-8.1, -5.6, 1.4), (-8.1, 60.0, 1.4)),
         ),
         _walk(
             "starts on flashing, first cycle",
             YELLOW,
-            walk(20.0, (-20.0, -7.6), (-5.4, -7.9, 1.5), (5.6, -7.9, 1.4), (30.0, -6.9, 1.4)),
+            walk(20.0, (-20.0, -7.6), (-5.4, -7.9, 1.5), (5.6, -7.9, 1.4), (6.6, -26.0, 1.4)),
         ),
         _ride(
             "cyclist through red",
             "bicycle",
             ORANGE,
             lane_path("N", "straight", lane_m=CYCLE_LANE_M),
-            Course.passing(32.8, 5.0),
+            Course.passing(30.2, 5.0),
         ),
-        _ride("car over the line on amber", "car", BLUE, west, Course.passing(35.9, 12.0)),
+        _ride("car over the line on amber", "car", BLUE, west, Course.passing(35.9, 11.0)),
         # Between the cycles: the truck's red-light entry, and who nearly meets it
         _ride("truck through red", "truck", WHITE, west, Course.passing(38.7, 10.0)),
         _ride("car off on fresh green", "car", ORANGE, north, Course.passing(40.3, 10.0)),
@@ -162,7 +170,7 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "legal, long before the right turn",
             TEAL,
-            walk(33.0, (-8.1, -14.0), (-8.1, -5.9, 1.4), (2.1, 0.0, 0.0), (-8.1, 24.0, 1.45)),
+            walk(33.0, (-8.1, -14.0), (-8.1, -5.9, 1.4), (2.1, 0.0, 0.0), (-8.1, 60.0, 1.45)),
         ),
         _ride(
             "cyclist on green, southbound",
@@ -174,7 +182,14 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "crosses against the signal, second cycle",
             VIOLET,
-            walk(33.0, (26.0, -7.6), (5.8, -8.1, 1.4), (-6.0, -8.1, 1.45), (-26.0, -7.4, 1.4)),
+            walk(
+                28.9,
+                (19.5, -20.0),
+                (19.5, -7.8, 1.4),
+                (5.8, -8.1, 1.4),
+                (-6.0, -8.1, 1.45),
+                (-26.0, -7.4, 1.4),
+            ),
         ),
         _ride(
             "right turn long after the pedestrian",
@@ -197,7 +212,9 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "starts on flashing, second cycle",
             BLUE,
-            walk(41.0, (20.0, -6.6), (8.1, -6.4, 1.4), (8.1, 5.6, 1.45), (40.0, 6.8, 1.45)),
+            walk(
+                32.2, (19.5, -20.0), (19.5, -7.0, 1.4), (8.1, -6.4, 1.4), (8.1, 5.6, 1.45), (95.0, 6.8, 1.45)
+            ),
         ),
         _ride("car over the line on amber, southbound", "car", GREY, south, Course.passing(55.6, 11.0)),
         _ride("car through red", "car", YELLOW, south, Course.passing(59.0, 12.0)),
@@ -220,22 +237,30 @@ def actors() -> tuple[Actor, ...]:
         _walk(
             "legal, long before the truck turns",
             RED,
-            walk(50.0, (-6.4, 22.0), (-5.9, 8.1, 1.4), (0.9, 0.0, 0.0), (5.9, 8.1, 1.45), (36.0, 6.8, 1.45)),
+            walk(
+                24.3,
+                (-5.6, 58.0),
+                (-5.6, 22.0, 1.4),
+                (-5.9, 8.1, 1.4),
+                (0.9, 0.0, 0.0),
+                (5.9, 8.1, 1.45),
+                (95.0, 6.8, 1.45),
+            ),
         ),
-        _ride("car through on green, eastbound", "car", WHITE, east, Course.passing(67.0, 10.0)),
+        _ride("bus in the last second of green", "bus", YELLOW, west, Course.passing(73.2, 9.0)),
         _ride(
             "truck turning right on green",
             "truck",
             SILVER,
             lane_path("E", "right"),
-            Course.passing(70.4, 9.0).to_speed(5.0, 2.0, front_m=-22.0),
+            Course.passing(69.0, 9.0).to_speed(5.0, 2.0, front_m=-22.0),
         ),
         _ride(
             "stops for amber",
             "car",
             TEAL,
             west,
-            Course.passing(76.9, 10.0).stop(-1.2, 2.4),
+            Course.passing(77.4, 10.0).stop(-1.2, 2.4),
         ),
         _ride(
             "bus off on green",
@@ -253,7 +278,7 @@ TEMPTATIONS = (
     Temptation("second of two side by side", "on walk, with a car stopping at the line beside"),
     Temptation("finishes late after a legal start", "started on walk, ends on steady don't walk"),
     Temptation("left-turner over the line before red", "already across at onset of red"),
-    Temptation("bus in the last second of green", "enters 0.7 s before amber"),
+    Temptation("bus in the last second of green", "enters 0.8 s before amber"),
     Temptation("car waiting at red, first cycle", "stands at the line through red"),
     Temptation("walks along the kerb", "never on the carriageway, then crosses on walk"),
     Temptation("legal, long before the right turn", "more than 5 s before the turning car"),

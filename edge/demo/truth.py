@@ -227,6 +227,8 @@ def _by_ttc(one: Actor, other: Actor, plan: Plan) -> TrueEvent | None:
     for now in shared[gap < 45.0]:
         speeds = [_speed(actor, now) for actor in (one, other)]
         reach = sum(speeds) * FLAG_S + (SIZE_M[one.kind][0] + SIZE_M[other.kind][0]) / 2 + 1.0
+        if not all(_MEETING_AREA.contains(Point(a.movement.at(now)[0])) for a in (one, other)):
+            continue
         if max(speeds) < 1.0 or gap[np.searchsorted(shared, now)] > reach:
             continue
         if any(isinstance(a.movement, Walk) and not _on_road(a, now) for a in (one, other)):

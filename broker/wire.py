@@ -255,6 +255,10 @@ class Status(Record):
     evicted_events: Tally | None = None
     quarantined: Tally | None = None
     clip_mode: Literal["scene", "schematic", "none"] | None = None
+    # Whether the camera still looks where its ground plane was fitted, and by how much it is off on the road.
+    camera: Literal["unknown", "steady", "moved"] | None = None
+    camera_shift_px: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    camera_shift_m: Annotated[float, Field(ge=0, le=1000)] | None = None
     software: Software
 
 

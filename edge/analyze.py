@@ -15,6 +15,7 @@ import typer
 
 from broker.wire import Clip, LocalEvent
 from edge.analyze_facts import counted, facts, notes
+from edge.camera_watch import CameraWatch, Move
 from edge.events import local_event
 from edge.frame import Gap
 from edge.opening import Inputs, opened
@@ -58,6 +59,7 @@ class Outcome:
     last: float = 0.0
     interrupted: bool = False
     gaps: tuple[Gap, ...] = ()
+    moves: tuple[Move, ...] = ()
 
 
 def run(
@@ -125,6 +127,7 @@ def line_of(
         engine=engine,
         recorder=Recorder(site, image_size=inputs.source.image_size, rng=rng or random.Random(SHUFFLE_SEED)),
         min_frame_rate_hz=site.thresholds.min_frame_rate_hz,
+        watch=CameraWatch(inputs.structure, plane=plane, image_size=inputs.source.image_size),
         timings=timings,
     )
     return line, redactor, engine
@@ -149,7 +152,7 @@ def analyze(inputs: Inputs, results: Results, *, timings: Timings | None = None)
                 progress.advance()
         _write(line.finish(), inputs, numbers, outcome, results)
         outcome.interrupted = interrupted.is_set()
-    outcome.gaps = line.gaps
+    outcome.gaps, outcome.moves = line.gaps, line.moves
     exposures = engine.exposures()
     results.write_counts(exposures)
     plate = None if inputs.mode == "none" else redactor.plate(inputs.site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from edge.signals.sources import checks, sentences
 
 if TYPE_CHECKING:
     from edge.analyze import Outcome
+    from edge.camera_watch import Move
     from edge.opening import Inputs
 
 # Below it a time counts from the recording's start.
@@ -52,7 +54,9 @@ def notes(inputs: Inputs, outcome: Outcome) -> list[str]:
             f"Point {pair.index + 1} of the ground plane lies {pair.error_px:.0f} px from where the others "
             "put it, and was left out: mend it or take it away."
         )
-    if outcome.untrusted:
+    for move in outcome.moves:
+        said.append(_moved(move, inputs.source.start_time))
+    if outcome.untrusted and not outcome.moves:
         floor = inputs.site.thresholds.min_frame_rate_hz
         said.append(
             f"{counted(outcome.untrusted, 'frame')} came during or within a second of a frame rate under "
@@ -78,6 +82,19 @@ def _signals(inputs: Inputs) -> str:
         return "given"
     beside = " and compared with what was given" if inputs.checked else ""
     return f"read from the lamps of {', '.join(sorted(inputs.lamps.groups))}{beside}"
+
+
+def _moved(move: Move, start: float) -> str:
+    by = (
+        "shows another scene than the one its ground plane was fitted on"
+        if math.isinf(move.shift.px)
+        else f"moved by {move.shift.px:.1f} px ({move.shift.m:.2f} m on the road)"
+    )
+    until = "to the end" if move.end is None else f"until {move.end - start:.1f} s"
+    return (
+        f"The camera {by}: from {move.start - start:.1f} s {until} nothing was judged. "
+        "`nearmiss calibrate` offers to move the points along."
+    )
 
 
 def silent_groups(signals: Signals, groups: frozenset[str], start: float, end: float) -> Sequence[str]:

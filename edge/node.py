@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import secrets
 import signal
 import time
@@ -29,6 +30,7 @@ from edge.rules.finding import Finding
 from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
+    from edge.camera_watch import CameraWatch
     from edge.opening import Inputs
     from edge.pipeline import Due, Line, Moment
     from edge.redact import Redactor
@@ -135,12 +137,14 @@ class Node:
         self._number = 0
         self._stopping = False
         self._in_line = False
+        self._watch: CameraWatch | None = None
         self._quarter = -1.0
         self._plate_due = 0.0
 
     def run(self) -> int:
         """Run until the recording has ended and all is receipted, or until SIGTERM."""
         line, redactor, engine = self._line()
+        self._watch = line.watch
         self._publisher.start()
         code = 0
         with self._signals(line):
@@ -241,7 +245,8 @@ class Node:
         level = self._outbox.level()
         self._figures.measure()
         state = self._figures.state
-        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing)
+        moved = self._watch is not None and self._watch.state == "moved"
+        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing, moved)
         if state == "running" and any(troubles):
             state = "degraded"
         return Status.model_validate(
@@ -258,9 +263,23 @@ class Node:
                 "evicted_events": level.evicted_events,
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
+                **self._camera(),
                 "software": f"nearmiss {__version__}",
             }
         )
+
+    def _camera(self) -> dict[str, str | float | None]:
+        """Return whether the camera moved, rounded to what it is told to; read by the publish thread."""
+        watch = self._watch
+        if watch is None:
+            return {}
+        shift = watch.shift
+        known = shift is not None and math.isfinite(shift.px)
+        return {
+            "camera": watch.state,
+            "camera_shift_px": round(min(shift.px, 10_000.0), 1) if shift and known else None,
+            "camera_shift_m": round(min(shift.m, 1000.0), 2) if shift and math.isfinite(shift.m) else None,
+        }
 
     @contextmanager
     def _signals(self, line: Line) -> Iterator[None]:

@@ -15,6 +15,7 @@ from edge.results import folder_problem
 from edge.sources.clock import HIGHEST_RATE_HZ
 
 if TYPE_CHECKING:
+    from calibration.drift import Structure
     from calibration.plane import Plane
     from calibration.site import Site
     from edge.scene import Signals
@@ -38,6 +39,7 @@ class Inputs:
         lamps: reads the signal heads on the way; None where none is to be read.
         checked: the comparisons of two signal sources.
         threads: of the detector.
+        structure: of the scene when the ground plane was fitted; None where nobody kept it.
     """
 
     site: Site
@@ -50,6 +52,7 @@ class Inputs:
     threads: int
     lamps: LampReader | None = None
     checked: tuple[CrossChecked, ...] = ()
+    structure: Structure | None = None
 
 
 def opened(
@@ -84,6 +87,7 @@ def opened(
         found = mistakes.of(lambda: load_site(site))
         plane = None if found is None else _plane(found, site, video, source, mistakes)
         told = None if found is None else mistakes.of(lambda: _sources(found, signals, first))
+        structure = mistakes.of(lambda: _structure(site, source))
         threads = threads or default_threads()
         detector: Detector | None = None
         if model != "motion" or (plane is not None and source is not None):
@@ -115,6 +119,7 @@ def opened(
         threads=threads,
         lamps=told.lamps,
         checked=told.checked,
+        structure=structure,
     )
 
 
@@ -194,6 +199,20 @@ def _plane(
             "a ground plane holds for one camera and one image size"
         )
     return mistakes.of(lambda: plane_of(site), where=f"{path}: ground_plane: ")
+
+
+def _structure(site: Path, source: VideoSource | None) -> Structure | None:
+    from calibration.drift import load_structure, structure_file
+
+    path = structure_file(site)
+    structure = load_structure(path)
+    if structure is not None and source is not None and structure.image_size != source.image_size:
+        width, height = structure.image_size
+        raise InputError(
+            f"{path}: is of an image of {width}×{height}, but the recording is "
+            f"{source.image_size[0]}×{source.image_size[1]}: save the site in `nearmiss calibrate` again"
+        )
+    return structure
 
 
 def _sources(site: Site, signals: Path | None, start_time: float) -> Sources:

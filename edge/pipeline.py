@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.camera_watch import CameraWatch, Move
     from edge.placing import Stage
     from edge.recorder import Recorder
     from edge.redact import Redactor
@@ -130,6 +131,7 @@ class Line:
         engine: Engine,
         recorder: Recorder,
         min_frame_rate_hz: float,
+        watch: CameraWatch | None = None,
         timings: Timings | None = None,
     ) -> None:
         self._source = source
@@ -140,6 +142,7 @@ class Line:
         self._stage = stage
         self._engine = engine
         self._recorder = recorder
+        self.watch = watch
         self._max_interval_s = 1.0 / min_frame_rate_hz
         self._last = math.nan
         self._distrusted_until = -math.inf
@@ -152,6 +155,11 @@ class Line:
     def gaps(self) -> tuple[Gap, ...]:
         """What could not be read or not be looked at so far, in order of time."""
         return tuple(sorted((*self._source.gaps, *self._failed), key=lambda gap: gap.start))
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """When the camera was not where its ground plane was fitted."""
+        return () if self.watch is None else tuple(self.watch.moves)
 
     def stop(self) -> None:
         """Take no more frames; those on the line are finished. May be called from a signal handler."""
@@ -217,13 +225,15 @@ class Line:
 
     def _moment(self, frame: Frame, detections: Detections) -> Moment:
         stage = self.timings.stage
+        with stage("watch"):
+            steady = self.watch is None or self.watch.trusted(frame.image, detections.boxes_px, frame.time)
         with stage("redact"):
             sketch = self._redactor.ingest(frame, detections)
         with stage("track"):
             tracks = self._tracker.update(detections, frame.time)
         with stage("place"):
             scene = self._stage.place(tracks, frame.time, frame.time_sigma_s)
-        if not self._frames_came_close(frame.time):
+        if not self._frames_came_close(frame.time) or not steady:
             scene = dataclasses.replace(scene, trusted=False)
         with stage("judge"):
             findings = self._engine.judge(scene)

@@ -107,7 +107,12 @@ class Passage:
 
 
 def passages(
-    first_times: Floats, first: Footprints, second_times: Floats, second: Footprints
+    first_times: Floats,
+    first: Footprints,
+    second_times: Floats,
+    second: Footprints,
+    *,
+    slack_m: float = 0.0,
 ) -> tuple[Passage, Passage] | None:
     """Return when each of two road users was in their conflict area; None where their ways do not meet.
 
@@ -122,10 +127,11 @@ def passages(
 
     Args:
         first_times, second_times: (N,), (M,) of the footprints (N,), (M,), a tenth of a second apart.
+        slack_m: by how much noise widens what was swept: the outermost of many noisy edges lies too far out.
     """
     if _far_apart(first, second):
         return None
-    apart = separation_m(first[:, None], second[None, :])
+    apart = separation_m(first[:, None], second[None, :]) + slack_m
     one = _passage(first_times, apart.min(axis=1))
     other = _passage(second_times, apart.min(axis=0))
     return None if one is None or other is None else (one, other)

@@ -29,6 +29,7 @@ import numpy as np
 from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.meetings import Meeting
+from edge.rules.path import NOISY_M
 from edge.rules.places import Places
 from edge.rules.samples import KINDS, Floats, Integers
 from edge.rules.ticks import (
@@ -62,6 +63,11 @@ LEAST_TICKS = 2
 # A least TTC this close to the end of a track is not known to be the least, nor is the way from there on: a
 # car that turns as the recording ends would be projected into the queue beside it.
 CUT_TICKS = 3
+# How far, in sigmas, the outermost of a second's averaged positions lies out.
+WIDENED = 0.6
+EXACT_M = 0.02
+# What stepping by tenths of a second costs.
+TICK_ERROR_S = 0.003
 # A quarter metre off the kerb is where a person waits to cross.
 ON_ROAD_M = 0.25
 
@@ -141,8 +147,16 @@ def _at(track: TickTrack, tick: int, x: int, y: int) -> tuple[float, float, floa
 
 
 def _position_sigma(row: Floats) -> float:
+    return max(_noise_m(row), EXACT_M)
+
+
+def _noise_m(row: Floats) -> float:
+    """Return the position error: noisy positions are averaged over ± 0.5 s, where the error of the mean is
+    that of the slope times half a second over √3; exact ones are taken as they are."""
     sigma = float(row[TSIGMA])
-    return max(sigma, 0.02) if math.isfinite(sigma) else 0.05
+    if not math.isfinite(sigma):
+        return 0.0
+    return sigma if sigma <= NOISY_M else float(row[TSPEED_SIGMA]) * 0.5 / math.sqrt(3)
 
 
 def _time_sigma(reading: _Reading, tick: int) -> float:
@@ -153,7 +167,8 @@ def _time_sigma(reading: _Reading, tick: int) -> float:
 
 def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     one, other = meeting.first, meeting.second
-    found = passages(one.times(), one.footprints(), other.times(), other.footprints())
+    slack_m = WIDENED * math.hypot(*(_noise_m(track.rows[len(track.rows) // 2]) for track in (one, other)))
+    found = passages(one.times(), one.footprints(), other.times(), other.footprints(), slack_m=slack_m)
     if found is None:
         return None
     first, second, passed, entered = one, other, found[0], found[1]
@@ -173,7 +188,7 @@ def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     x, y = _where(
         (first, round(passed.enter / TICK_S), leaves), (second, enters, round(entered.leave / TICK_S))
     )
-    return _Reading(pet_s, math.hypot(*parts, 0.01), entered.enter, x, y, first, second)
+    return _Reading(pet_s, math.hypot(*parts, TICK_ERROR_S), entered.enter, x, y, first, second)
 
 
 def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:

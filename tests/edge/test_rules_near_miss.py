@@ -191,55 +191,55 @@ def test_braking_late_behind_a_standing_car_has_a_ttc() -> None:
     assert finding.measures["drac_mps2"].value > 4.0
 
 
-@pytest.mark.parametrize(
-    "movements",
-    [
-        pytest.param(
-            (drive(at=(0, -3.5), time=100, **EAST), drive(at=(0, -3.5), time=101.2, **EAST)),
-            id="followers 1.2 s apart",
+NO_CONFLICT = [
+    pytest.param(
+        (drive(at=(0, -3.5), time=100, **EAST), drive(at=(0, -3.5), time=101.2, **EAST)),
+        id="followers 1.2 s apart",
+    ),
+    pytest.param(
+        (
+            drive(at=(0, 0), time=100, heading_deg=0, speed_mps=13),
+            drive(at=(0, 2.3), time=100, heading_deg=180, speed_mps=13),
         ),
-        pytest.param(
-            (
-                drive(at=(0, 0), time=100, heading_deg=0, speed_mps=13),
-                drive(at=(0, 2.3), time=100, heading_deg=180, speed_mps=13),
-            ),
-            id="opposite lanes, half a metre between",
+        id="opposite lanes, half a metre between",
+    ),
+    pytest.param(
+        (
+            profile(at=(0, 0), heading_deg=0, ways=[(90, 0), (120, 0)]),
+            profile(at=(0, 0), heading_deg=0, ways=[(90, -6), (120, -6)]),
         ),
-        pytest.param(
-            (
-                profile(at=(0, 0), heading_deg=0, ways=[(90, 0), (120, 0)]),
-                profile(at=(0, 0), heading_deg=0, ways=[(90, -6), (120, -6)]),
-            ),
-            id="two in a queue",
+        id="two in a queue",
+    ),
+    pytest.param(
+        (
+            profile(at=(0, 0), heading_deg=0, ways=[(90, 0), (120, 0)]),
+            walk((98, 1.0, -6.0), (110, 1.0, 8.0)),
         ),
-        pytest.param(
-            (
-                profile(at=(0, 0), heading_deg=0, ways=[(90, 0), (120, 0)]),
-                walk((98, 1.0, -6.0), (110, 1.0, 8.0)),
-            ),
-            id="a pedestrian walks past a standing car",
+        id="a pedestrian walks past a standing car",
+    ),
+    pytest.param((walk((98, -8, 0), (110, 8, 0)), walk((98, 0, -8), (110, 0, 8))), id="two pedestrians"),
+    pytest.param(
+        (
+            drive(at=(-9.5, -6.0), time=100.0, **EAST),
+            walk((93, -9.5, -16.0), (99.0, -9.5, -7.6), (104, -9.5, -7.6)),
         ),
-        pytest.param((walk((98, -8, 0), (110, 8, 0)), walk((98, 0, -8), (110, 0, 8))), id="two pedestrians"),
-        pytest.param(
-            (
-                drive(at=(-9.5, -6.0), time=100.0, **EAST),
-                walk((93, -9.5, -16.0), (99.0, -9.5, -7.6), (104, -9.5, -7.6)),
-            ),
-            id="a pedestrian walks up to the kerb as a car passes",
+        id="a pedestrian walks up to the kerb as a car passes",
+    ),
+    pytest.param(
+        (drive(at=(0, -3.5), time=100, **EAST), drive(at=(0, 3.5), time=100, heading_deg=180)),
+        id="opposite directions, far apart",
+    ),
+    pytest.param(
+        (
+            turn(at=(3.5, -13), heading_deg=90, time=100, radius_m=8.0, right=False, straight_m=9.0),
+            profile(at=(-3.5, 13), heading_deg=-90, ways=[(90, -1.0), (115, -1.0)]),
         ),
-        pytest.param(
-            (drive(at=(0, -3.5), time=100, **EAST), drive(at=(0, 3.5), time=100, heading_deg=180)),
-            id="opposite directions, far apart",
-        ),
-        pytest.param(
-            (
-                turn(at=(3.5, -13), heading_deg=90, time=100, radius_m=8.0, right=False, straight_m=9.0),
-                profile(at=(-3.5, 13), heading_deg=-90, ways=[(90, -1.0), (115, -1.0)]),
-            ),
-            id="a left turn that points at a waiting car on its way round",
-        ),
-    ],
-)
+        id="a left turn that points at a waiting car on its way round",
+    ),
+]
+
+
+@pytest.mark.parametrize("movements", NO_CONFLICT)
 def test_no_conflict(movements: tuple[Movement, ...]) -> None:
     assert found(*movements) == []
 

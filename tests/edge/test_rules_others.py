@@ -43,23 +43,23 @@ def test_a_car_up_the_wrong_side_of_the_road() -> None:
     assert finding.measures["wrong_way_m"].value > 5.0
 
 
-@pytest.mark.parametrize(
-    "movement",
-    [
-        pytest.param(drive(at=(3.5, -13), time=100, **NORTH), id="the right way"),
-        pytest.param(drive(at=(-3.5, -13), time=100, heading_deg=-90), id="leaves on its own side"),
-        pytest.param(
-            profile(ways=[(90, -30), (96, 2.0), (98, 2.0), (104, -6.0), (110, -6)], **A),
-            id="backs up behind the line",
-        ),
-        pytest.param(
-            walk((95, 4, 8), (98, 0.6, -9), (99.0, 0.4, -12), (104, -4.0, -26), kind="car"),
-            id="cuts the corner of the line",
-        ),
-        pytest.param(drive(at=(3.5, -13), time=100, heading_deg=-90, after_s=0.35), id="lost after 3 m"),
-        pytest.param(walk((90, 3.5, -5), (110, 3.5, -30)), id="a pedestrian"),
-    ],
-)  # fmt: skip
+NO_WRONG_WAY = [
+    pytest.param(drive(at=(3.5, -13), time=100, **NORTH), id="the right way"),
+    pytest.param(drive(at=(-3.5, -13), time=100, heading_deg=-90), id="leaves on its own side"),
+    pytest.param(
+        profile(ways=[(90, -30), (96, 2.0), (98, 2.0), (104, -6.0), (110, -6)], **A),
+        id="backs up behind the line",
+    ),
+    pytest.param(
+        walk((95, 4, 8), (98, 0.6, -9), (99.0, 0.4, -12), (104, -4.0, -26), kind="car"),
+        id="cuts the corner of the line",
+    ),
+    pytest.param(drive(at=(3.5, -13), time=100, heading_deg=-90, after_s=0.35), id="lost after 3 m"),
+    pytest.param(walk((90, 3.5, -5), (110, 3.5, -30)), id="a pedestrian"),
+]
+
+
+@pytest.mark.parametrize("movement", NO_WRONG_WAY)
 def test_no_wrong_way(movement: Movement) -> None:
     assert found("wrong_way", movement) == []
 
@@ -72,36 +72,36 @@ QUEUE = profile(ways=[(70, 22.0), (140, 22.0), (145, 60.0)], **A)
 ENTERS = profile(ways=[(85, -60), (95, 0), (97, 16.5), (140, 16.5), (144, 50)], **A)
 
 
-@pytest.mark.parametrize(
-    ("movements", "blocks"),
-    [
-        pytest.param((QUEUE, ENTERS), True, id="enters behind a standing queue and stands at red"),
-        pytest.param((ENTERS,), False, id="stands inside with nobody ahead"),
-        pytest.param(
-            (QUEUE, profile(ways=[(70, -60), (80, 0), (82, 12.0), (97, 12.0), (101, 40)], **A)),
-            False,
-            id="stands inside on green, gone at red",
+BLOCKING = [
+    pytest.param((QUEUE, ENTERS), True, id="enters behind a standing queue and stands at red"),
+    pytest.param((ENTERS,), False, id="stands inside with nobody ahead"),
+    pytest.param(
+        (QUEUE, profile(ways=[(70, -60), (80, 0), (82, 12.0), (97, 12.0), (101, 40)], **A)),
+        False,
+        id="stands inside on green, gone at red",
+    ),
+    pytest.param(
+        (QUEUE, profile(ways=[(85, -60), (96, -1.0), (131, -1.0), (136, 20)], **A)),
+        False,
+        id="waits before the line",
+    ),
+    pytest.param(
+        (
+            profile(ways=[(80, -40), (94, 5), (95, 15), (96.5, 22.0), (140, 22.0)], **A),
+            profile(ways=[(85, -60), (95, 0), (97, 16.5), (140, 16.5), (144, 50)], **A),
         ),
-        pytest.param(
-            (QUEUE, profile(ways=[(85, -60), (96, -1.0), (131, -1.0), (136, 20)], **A)),
-            False,
-            id="waits before the line",
-        ),
-        pytest.param(
-            (
-                profile(ways=[(80, -40), (94, 5), (95, 15), (96.5, 22.0), (140, 22.0)], **A),
-                profile(ways=[(85, -60), (95, 0), (97, 16.5), (140, 16.5), (144, 50)], **A),
-            ),
-            False,
-            id="the one ahead still moved",
-        ),
-        pytest.param(
-            (QUEUE, profile(ways=[(91, -90), (101, 0), (103, 16.5), (140, 16.5)], **A)),
-            False,
-            id="entered on red: another rule",
-        ),
-    ],
-)
+        False,
+        id="the one ahead still moved",
+    ),
+    pytest.param(
+        (QUEUE, profile(ways=[(91, -90), (101, 0), (103, 16.5), (140, 16.5)], **A)),
+        False,
+        id="entered on red: another rule",
+    ),
+]
+
+
+@pytest.mark.parametrize(("movements", "blocks"), BLOCKING)
 def test_blocking_the_box(movements: tuple[Movement, ...], blocks: bool) -> None:
     assert bool(found("blocking_box", *movements, site=BOXED, signals=LIGHT)) == blocks
 
@@ -144,49 +144,47 @@ def passing(front_at_person: float, *, speed_mps: float = 8.0) -> Movement:
     return drive(at=(3.5, -9.5), time=front_at_person, speed_mps=speed_mps, **NORTH)
 
 
-@pytest.mark.parametrize(
-    ("movements", "signals", "outcomes"),
-    [
-        pytest.param((PERSON, passing(102.5)), WALK, ["occurred"], id="passes close in front"),
-        pytest.param((PERSON, passing(99.5)), WALK, [], id="passes long before"),
-        pytest.param((PERSON, passing(106.0)), WALK, [], id="passes behind"),
-        pytest.param(
-            (PERSON, passing(102.5)),
-            ListSignals({"P": [(0.0, "red")]}),
-            [],
-            id="the pedestrian started against the signal",
+YIELDING = [
+    pytest.param((PERSON, passing(102.5)), WALK, ["occurred"], id="passes close in front"),
+    pytest.param((PERSON, passing(99.5)), WALK, [], id="passes long before"),
+    pytest.param((PERSON, passing(106.0)), WALK, [], id="passes behind"),
+    pytest.param(
+        (PERSON, passing(102.5)),
+        ListSignals({"P": [(0.0, "red")]}),
+        [],
+        id="the pedestrian started against the signal",
+    ),
+    pytest.param(
+        (PERSON, passing(102.5)),
+        ListSignals(),
+        ["undecidable"],
+        id="the pedestrian's signal is not known",
+    ),
+    pytest.param(
+        (walk((95, -12, -9.5), (102.5, 0.6, -9.5), (107, 0.6, -9.5), (115, 12, -9.5)), passing(104.5)),
+        WALK,
+        ["occurred"],
+        id="the pedestrian stops on the road for it",
+    ),
+    pytest.param(
+        (walk((97, -12, -9.5), (99.5, -8.0, -9.5), (106, -8.0, -9.5)), passing(102.5)),
+        WALK,
+        [],
+        id="the pedestrian waits at the kerb",
+    ),
+    pytest.param(
+        (
+            PERSON,
+            profile(at=(3.5, -9.5), heading_deg=90, ways=[(90, -40), (100, -5.0), (107, -5.0), (111, 30)]),
         ),
-        pytest.param(
-            (PERSON, passing(102.5)),
-            ListSignals(),
-            ["undecidable"],
-            id="the pedestrian's signal is not known",
-        ),
-        pytest.param(
-            (walk((95, -12, -9.5), (102.5, 0.6, -9.5), (107, 0.6, -9.5), (115, 12, -9.5)), passing(104.5)),
-            WALK,
-            ["occurred"],
-            id="the pedestrian stops on the road for it",
-        ),
-        pytest.param(
-            (walk((97, -12, -9.5), (99.5, -8.0, -9.5), (106, -8.0, -9.5)), passing(102.5)),
-            WALK,
-            [],
-            id="the pedestrian waits at the kerb",
-        ),
-        pytest.param(
-            (
-                PERSON,
-                profile(
-                    at=(3.5, -9.5), heading_deg=90, ways=[(90, -40), (100, -5.0), (107, -5.0), (111, 30)]
-                ),
-            ),
-            WALK,
-            [],
-            id="waits for the pedestrian to pass",
-        ),
-    ],
-)
+        WALK,
+        [],
+        id="waits for the pedestrian to pass",
+    ),
+]
+
+
+@pytest.mark.parametrize(("movements", "signals", "outcomes"), YIELDING)
 def test_failure_to_yield(movements: tuple[Movement, ...], signals: ListSignals, outcomes: list[str]) -> None:
     assert [each.outcome for each in found("failure_to_yield", *movements, signals=signals)] == outcomes
 

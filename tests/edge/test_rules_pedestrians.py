@@ -70,30 +70,28 @@ def test_a_start_has_its_numbers() -> None:
     assert (finding.x, finding.y) == pytest.approx((-7.0, Y), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("movement", "expected"),
-    [
-        pytest.param(walk((100, -11, Y), (103, -6.9, Y), (106, -11, Y)), [], id="brushes the kerb"),
-        pytest.param(walk((100, -11, Y), (104, -6.1, Y), (108, -11, Y)), [], id="steps off and back in 1 m"),
-        pytest.param(
-            walk((100, -11, Y), (104, -5.0, Y), (108, -11, Y)), [AGAINST], id="turns back after 2 m"
-        ),
-        pytest.param(walk((100, -7.3, Y), (131, -7.3, Y), (140, 8, Y)), [], id="waits at the kerb for walk"),
-        pytest.param(
-            walk((100, -11, Y), (103, -6.7, Y), (131.2, -6.7, Y), (141, 7.5, Y)),
-            [],
-            id="waits with the toes on the road, goes on walk",
-        ),
-        pytest.param(
-            walk((100, -11, Y), (103, -6.7, Y), (115, -6.7, Y), (125, 7.5, Y)),
-            [AGAINST],
-            id="waits with the toes on the road, goes on don't walk",
-        ),
-        pytest.param(walk((110, -5, Y), (118, 7.5, Y)), [], id="on the road when first seen"),
-        pytest.param(walk((110, -11, -30), (114, -7.5, -30), (125, -7.5, 0)), [], id="along the kerb"),
-        pytest.param(walk((88, -11, Y), (94, -6, Y), (125, 7.5, Y)), [LATE], id="slow, finishes late"),
-    ],
-)
+REAL_STARTS = [
+    pytest.param(walk((100, -11, Y), (103, -6.9, Y), (106, -11, Y)), [], id="brushes the kerb"),
+    pytest.param(walk((100, -11, Y), (104, -6.1, Y), (108, -11, Y)), [], id="steps off and back in 1 m"),
+    pytest.param(walk((100, -11, Y), (104, -5.0, Y), (108, -11, Y)), [AGAINST], id="turns back after 2 m"),
+    pytest.param(walk((100, -7.3, Y), (131, -7.3, Y), (140, 8, Y)), [], id="waits at the kerb for walk"),
+    pytest.param(
+        walk((100, -11, Y), (103, -6.7, Y), (131.2, -6.7, Y), (141, 7.5, Y)),
+        [],
+        id="waits with the toes on the road, goes on walk",
+    ),
+    pytest.param(
+        walk((100, -11, Y), (103, -6.7, Y), (115, -6.7, Y), (125, 7.5, Y)),
+        [AGAINST],
+        id="waits with the toes on the road, goes on don't walk",
+    ),
+    pytest.param(walk((110, -5, Y), (118, 7.5, Y)), [], id="on the road when first seen"),
+    pytest.param(walk((110, -11, -30), (114, -7.5, -30), (125, -7.5, 0)), [], id="along the kerb"),
+    pytest.param(walk((88, -11, Y), (94, -6, Y), (125, 7.5, Y)), [LATE], id="slow, finishes late"),
+]
+
+
+@pytest.mark.parametrize(("movement", "expected"), REAL_STARTS)
 def test_a_start_must_be_real(movement: Movement, expected: list[str]) -> None:
     assert [rule for rule, outcome in rules(movement) if outcome == "occurred"] == expected
 
@@ -184,43 +182,41 @@ def test_without_roadways_the_crosswalk_is_the_road() -> None:
 # ------------------------------------------------------------------------- crossing outside the crosswalk
 
 
-@pytest.mark.parametrize(
-    ("movement", "expected"),
-    [
-        pytest.param(crossing(110.0, y=-30.0), [(OUTSIDE, "occurred")], id="far from any crosswalk"),
-        pytest.param(crossing(110.0, y=-12.5), [(OUTSIDE, "occurred")], id="1.5 m beside it"),
-        pytest.param(crossing(60.0, y=-11.8), [], id="0.8 m beside it"),
-        pytest.param(crossing(60.0, y=-11.0), [], id="on its edge"),
-        pytest.param(crossing(60.0, y=-12.005), [(OUTSIDE, "undecidable")], id="within the error of 1 m"),
-        pytest.param(
-            walk((60, -11, -9.5), (68, 0, -9.5), (76, 11, -15.0)),
-            [(OUTSIDE, "occurred")],
-            id="leaves it halfway",
-        ),
-        pytest.param(
-            walk((60, -11, -20), (66, -3, -9.5), (76, 11, -9.5)),
-            [(OUTSIDE, "occurred")],
-            id="joins it halfway",
-        ),
-        pytest.param(walk((60, -11, -30), (66, -1, -30), (72, -11, -30)), [], id="turns back in the middle"),
-        pytest.param(walk((60, -6.6, -55), (90, -6.6, -15)), [], id="walks along the edge"),
-        pytest.param(
-            walk((60, -11, -50), (64, -6.0, -48), (85, -6.0, -20), (89, -11, -18)),
-            [],
-            id="round a parked car",
-        ),
-        pytest.param(
-            walk((60, 20, 11), (64, 20, 5), (74, 9, 5.0), (80, 9, 11)), [], id="off and on, same kerb"
-        ),
-        pytest.param(
-            walk((60, -11, -12), (66, -5, -5.0), (72, -12, -2), (75, -12, -8.0)), [], id="cuts a corner"
-        ),
-        pytest.param(walk((60, -11, -11), (80, 11, 11)), [(OUTSIDE, "occurred")], id="across the junction"),
-        pytest.param(walk((60, 0, -30), (70, 11, -30)), [], id="on the road when first seen"),
-        pytest.param(walk((60, -11, -30), (70, 0, -30)), [], id="lost in the middle"),
-        pytest.param(walk((60, -11, -30), (75, 6.5, -30)), [(OUTSIDE, "undecidable")], id="lost at the kerb"),
-    ],
-)
+OUTSIDE_CASES = [
+    pytest.param(crossing(110.0, y=-30.0), [(OUTSIDE, "occurred")], id="far from any crosswalk"),
+    pytest.param(crossing(110.0, y=-12.5), [(OUTSIDE, "occurred")], id="1.5 m beside it"),
+    pytest.param(crossing(60.0, y=-11.8), [], id="0.8 m beside it"),
+    pytest.param(crossing(60.0, y=-11.0), [], id="on its edge"),
+    pytest.param(crossing(60.0, y=-12.005), [(OUTSIDE, "undecidable")], id="within the error of 1 m"),
+    pytest.param(
+        walk((60, -11, -9.5), (68, 0, -9.5), (76, 11, -15.0)),
+        [(OUTSIDE, "occurred")],
+        id="leaves it halfway",
+    ),
+    pytest.param(
+        walk((60, -11, -20), (66, -3, -9.5), (76, 11, -9.5)),
+        [(OUTSIDE, "occurred")],
+        id="joins it halfway",
+    ),
+    pytest.param(walk((60, -11, -30), (66, -1, -30), (72, -11, -30)), [], id="turns back in the middle"),
+    pytest.param(walk((60, -6.6, -55), (90, -6.6, -15)), [], id="walks along the edge"),
+    pytest.param(
+        walk((60, -11, -50), (64, -6.0, -48), (85, -6.0, -20), (89, -11, -18)),
+        [],
+        id="round a parked car",
+    ),
+    pytest.param(walk((60, 20, 11), (64, 20, 5), (74, 9, 5.0), (80, 9, 11)), [], id="off and on, same kerb"),
+    pytest.param(
+        walk((60, -11, -12), (66, -5, -5.0), (72, -12, -2), (75, -12, -8.0)), [], id="cuts a corner"
+    ),
+    pytest.param(walk((60, -11, -11), (80, 11, 11)), [(OUTSIDE, "occurred")], id="across the junction"),
+    pytest.param(walk((60, 0, -30), (70, 11, -30)), [], id="on the road when first seen"),
+    pytest.param(walk((60, -11, -30), (70, 0, -30)), [], id="lost in the middle"),
+    pytest.param(walk((60, -11, -30), (75, 6.5, -30)), [(OUTSIDE, "undecidable")], id="lost at the kerb"),
+]
+
+
+@pytest.mark.parametrize(("movement", "expected"), OUTSIDE_CASES)
 def test_crossing_outside_the_crosswalk(movement: Movement, expected: list[tuple[str, str]]) -> None:
     assert [each for each in rules(movement) if each[0] == OUTSIDE] == expected
 

@@ -43,21 +43,21 @@ RED_ENTRY, RED_DOUBT = ("red_light_entry", "occurred"), ("red_light_entry", "und
 AMBER_ENTRY, AMBER_DOUBT = ("amber_entry", "occurred"), ("amber_entry", "undecidable")
 
 
-@pytest.mark.parametrize(
-    ("crosses_at", "expected"),
-    [
-        pytest.param(90.0, [], id="on green"),
-        pytest.param(98.2, [AMBER_ENTRY], id="on amber"),
-        pytest.param(99.95, [AMBER_ENTRY], id="on amber, just before red"),
-        pytest.param(100.005, [AMBER_DOUBT, RED_DOUBT], id="within timing error of the onset"),
-        pytest.param(99.995, [AMBER_DOUBT, RED_DOUBT], id="within timing error before the onset"),
-        pytest.param(100.05, [RED_ENTRY], id="just after the onset"),
-        pytest.param(101.25, [RED_ENTRY], id="1.25 s into red"),
-        pytest.param(128.0, [RED_ENTRY], id="long into red"),
-        pytest.param(130.005, [RED_DOUBT], id="within timing error of green"),
-        pytest.param(130.5, [], id="on green again"),
-    ],
-)
+LIGHT = [
+    pytest.param(90.0, [], id="on green"),
+    pytest.param(98.2, [AMBER_ENTRY], id="on amber"),
+    pytest.param(99.95, [AMBER_ENTRY], id="on amber, just before red"),
+    pytest.param(100.005, [AMBER_DOUBT, RED_DOUBT], id="within timing error of the onset"),
+    pytest.param(99.995, [AMBER_DOUBT, RED_DOUBT], id="within timing error before the onset"),
+    pytest.param(100.05, [RED_ENTRY], id="just after the onset"),
+    pytest.param(101.25, [RED_ENTRY], id="1.25 s into red"),
+    pytest.param(128.0, [RED_ENTRY], id="long into red"),
+    pytest.param(130.005, [RED_DOUBT], id="within timing error of green"),
+    pytest.param(130.5, [], id="on green again"),
+]
+
+
+@pytest.mark.parametrize(("crosses_at", "expected"), LIGHT)
 def test_entry_is_judged_by_the_light_at_the_line(crosses_at: float, expected: list[tuple[str, str]]) -> None:
     assert rules(drive(time=crosses_at, **A)) == expected
 
@@ -92,43 +92,41 @@ def test_a_pedestrian_over_the_stop_line_is_no_vehicle() -> None:
     assert rules(drive(time=103.0, kind="pedestrian", speed_mps=1.4, **A)) == []
 
 
-@pytest.mark.parametrize(
-    ("ways", "expected"),
-    [
-        pytest.param([(90, -50), (97, -0.4), (110, -0.4)], [], id="stops before the line"),
-        pytest.param(
-            [(90, -50), (96, -0.5), (105, -0.1), (112, 0.2), (131.5, 0.25), (136, 40)],
-            [],
-            id="waits on the line, creeps over it, goes on green",
-        ),
-        pytest.param(
-            [(90, -50), (96, -0.3), (104, 0.2), (108, -0.1), (112, 0.25), (116, -0.2), (131, 0.2), (136, 40)],
-            [],
-            id="drifts to and fro over the line",
-        ),
-        pytest.param(
-            [(90, -50), (101, -0.5), (104, 0.6), (131.5, 0.6), (136, 40)],
-            [],
-            id="stops with the front 0.6 m over the line",
-        ),
-        pytest.param(
-            [(90, -40), (98, 0.0), (99.5, 3.0), (132, 3.0), (136, 40)],
-            [AMBER_ENTRY],
-            id="already across at onset, waits inside",
-        ),
-        pytest.param(
-            [(90, -40), (98, 0.0), (98.5, 0.5), (105, 0.5), (109, 40)],
-            [AMBER_ENTRY],
-            id="front across in amber, goes on in red",
-        ),
-        pytest.param(
-            [(90, -50), (101, 0.0), (102, 4.0), (125, 4.0)], [RED_ENTRY], id="enters on red and stops inside"
-        ),
-        pytest.param(
-            [(90, -50), (104, -0.5), (110, -0.5), (114, 40)], [RED_ENTRY], id="stops, then goes on red"
-        ),
-    ],
-)
+WAITING = [
+    pytest.param([(90, -50), (97, -0.4), (110, -0.4)], [], id="stops before the line"),
+    pytest.param(
+        [(90, -50), (96, -0.5), (105, -0.1), (112, 0.2), (131.5, 0.25), (136, 40)],
+        [],
+        id="waits on the line, creeps over it, goes on green",
+    ),
+    pytest.param(
+        [(90, -50), (96, -0.3), (104, 0.2), (108, -0.1), (112, 0.25), (116, -0.2), (131, 0.2), (136, 40)],
+        [],
+        id="drifts to and fro over the line",
+    ),
+    pytest.param(
+        [(90, -50), (101, -0.5), (104, 0.6), (131.5, 0.6), (136, 40)],
+        [],
+        id="stops with the front 0.6 m over the line",
+    ),
+    pytest.param(
+        [(90, -40), (98, 0.0), (99.5, 3.0), (132, 3.0), (136, 40)],
+        [AMBER_ENTRY],
+        id="already across at onset, waits inside",
+    ),
+    pytest.param(
+        [(90, -40), (98, 0.0), (98.5, 0.5), (105, 0.5), (109, 40)],
+        [AMBER_ENTRY],
+        id="front across in amber, goes on in red",
+    ),
+    pytest.param(
+        [(90, -50), (101, 0.0), (102, 4.0), (125, 4.0)], [RED_ENTRY], id="enters on red and stops inside"
+    ),
+    pytest.param([(90, -50), (104, -0.5), (110, -0.5), (114, 40)], [RED_ENTRY], id="stops, then goes on red"),
+]
+
+
+@pytest.mark.parametrize(("ways", "expected"), WAITING)
 def test_waiting_is_no_entry(ways: list[tuple[float, float]], expected: list[tuple[str, str]]) -> None:
     assert rules(profile(ways=ways, **A)) == expected
 
@@ -160,19 +158,19 @@ def test_once_per_cycle_even_if_it_backs_up_and_enters_again() -> None:
     assert rules(profile(ways=ways, **A)) == [RED_ENTRY]
 
 
-@pytest.mark.parametrize(
-    ("movement", "expected"),
-    [
-        pytest.param(drive(at=(3.5, -13), time=105, heading_deg=-90), [], id="drives off over it backwards"),
-        pytest.param(drive(at=(-3.5, -13), time=105, heading_deg=-90), [], id="leaves beside it"),
-        pytest.param(drive(at=(3.5, -13.0), time=105, heading_deg=0), [], id="along the line"),
-        pytest.param(drive(at=(3.5, -13.0), time=105, heading_deg=60), [RED_ENTRY], id="at a slant"),
-        pytest.param(drive(at=(8.2, -13.0), time=105, heading_deg=90), [], id="beside the line's end"),
-        pytest.param(drive(at=(7.3, -13.0), time=105, heading_deg=90), [RED_ENTRY], id="at the line's end"),
-        pytest.param(drive(at=(3.5, -9.0), time=105, heading_deg=90, before_s=0.2), [], id="born beyond it"),
-        pytest.param(drive(at=(3.5, -30), time=105, heading_deg=90, after_s=0.5), [], id="lost before it"),
-    ],
-)
+DIRECTION = [
+    pytest.param(drive(at=(3.5, -13), time=105, heading_deg=-90), [], id="drives off over it backwards"),
+    pytest.param(drive(at=(-3.5, -13), time=105, heading_deg=-90), [], id="leaves beside it"),
+    pytest.param(drive(at=(3.5, -13.0), time=105, heading_deg=0), [], id="along the line"),
+    pytest.param(drive(at=(3.5, -13.0), time=105, heading_deg=60), [RED_ENTRY], id="at a slant"),
+    pytest.param(drive(at=(8.2, -13.0), time=105, heading_deg=90), [], id="beside the line's end"),
+    pytest.param(drive(at=(7.3, -13.0), time=105, heading_deg=90), [RED_ENTRY], id="at the line's end"),
+    pytest.param(drive(at=(3.5, -9.0), time=105, heading_deg=90, before_s=0.2), [], id="born beyond it"),
+    pytest.param(drive(at=(3.5, -30), time=105, heading_deg=90, after_s=0.5), [], id="lost before it"),
+]
+
+
+@pytest.mark.parametrize(("movement", "expected"), DIRECTION)
 def test_only_an_entry_in_the_direction_of_travel_counts(
     movement: Movement, expected: list[tuple[str, str]]
 ) -> None:
@@ -359,30 +357,30 @@ STOPPED = 0.02
 WITHOUT_STOP = ("right_on_red_without_stop", "occurred")
 
 
-@pytest.mark.parametrize(
-    ("profile_", "movement", "expected"),
-    [
-        pytest.param("prohibited", rolling(3.0), [RED_ENTRY], id="prohibited, rolling"),
-        pytest.param("prohibited", rolling(STOPPED), [RED_ENTRY], id="prohibited, after a stop"),
-        pytest.param("after_stop", rolling(3.0), [WITHOUT_STOP], id="after stop, rolling"),
-        pytest.param("after_stop", rolling(1.2), [WITHOUT_STOP], id="after stop, slow but rolling"),
-        pytest.param("after_stop", rolling(STOPPED), [], id="after stop, stopped"),
-        pytest.param(
-            "after_stop", rolling(STOPPED, stop_at_m=-9.0), [WITHOUT_STOP], id="stopped only second in line"
-        ),
-        pytest.param("after_stop", rolling(STOPPED, right=False), [RED_ENTRY], id="after stop, turns left"),
-        pytest.param("after_stop", drive(time=110.0, **A), [RED_ENTRY], id="after stop, straight on"),
-        pytest.param("allowed", rolling(3.0), [], id="allowed, rolling"),
-        pytest.param("allowed", rolling(3.0, right=False), [RED_ENTRY], id="allowed, turns left"),
-        pytest.param("allowed", drive(time=110.0, **A), [RED_ENTRY], id="allowed, straight on"),
-        pytest.param(
-            "after_stop",
-            drive(time=110.0, speed_mps=4.0, after_s=1.5, **A),
-            [RED_DOUBT],
-            id="lost before its turn is known",
-        ),
-    ],
-)
+RIGHT_ON_RED = [
+    pytest.param("prohibited", rolling(3.0), [RED_ENTRY], id="prohibited, rolling"),
+    pytest.param("prohibited", rolling(STOPPED), [RED_ENTRY], id="prohibited, after a stop"),
+    pytest.param("after_stop", rolling(3.0), [WITHOUT_STOP], id="after stop, rolling"),
+    pytest.param("after_stop", rolling(1.2), [WITHOUT_STOP], id="after stop, slow but rolling"),
+    pytest.param("after_stop", rolling(STOPPED), [], id="after stop, stopped"),
+    pytest.param(
+        "after_stop", rolling(STOPPED, stop_at_m=-9.0), [WITHOUT_STOP], id="stopped only second in line"
+    ),
+    pytest.param("after_stop", rolling(STOPPED, right=False), [RED_ENTRY], id="after stop, turns left"),
+    pytest.param("after_stop", drive(time=110.0, **A), [RED_ENTRY], id="after stop, straight on"),
+    pytest.param("allowed", rolling(3.0), [], id="allowed, rolling"),
+    pytest.param("allowed", rolling(3.0, right=False), [RED_ENTRY], id="allowed, turns left"),
+    pytest.param("allowed", drive(time=110.0, **A), [RED_ENTRY], id="allowed, straight on"),
+    pytest.param(
+        "after_stop",
+        drive(time=110.0, speed_mps=4.0, after_s=1.5, **A),
+        [RED_DOUBT],
+        id="lost before its turn is known",
+    ),
+]
+
+
+@pytest.mark.parametrize(("profile_", "movement", "expected"), RIGHT_ON_RED)
 def test_right_on_red(profile_: str, movement: Movement, expected: list[tuple[str, str]]) -> None:
     assert rules(movement, site=cross_site(right_on_red=profile_)) == expected
 

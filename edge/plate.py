@@ -119,7 +119,7 @@ class PlateBuilder:
             return None
         picture = self._cap.apply(_filled(picture, known))
         # 6 bits a channel, at the middle of the step.
-        picture = (picture & 0xFC) | 0x02
+        picture = (picture & np.uint8(0xFC)) | np.uint8(0x02)
         picture = np.where(known[..., None], picture, _hatching(known.shape)[..., None])
         for rectangles, colour in ((self._osd, _FILL), (self._lamps, _LAMP)):
             for left, top, right, bottom in rectangles:

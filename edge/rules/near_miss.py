@@ -65,6 +65,8 @@ LEAST_TICKS = 2
 CUT_TICKS = 3
 # How far, in sigmas, the outermost of a second's averaged positions lies out.
 WIDENED = 0.6
+# An instant errs by the road user's own position and by the edge of what the other swept.
+EDGES = 1.2
 EXACT_M = 0.02
 # What stepping by tenths of a second costs.
 TICK_ERROR_S = 0.003
@@ -188,7 +190,9 @@ def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     x, y = _where(
         (first, round(passed.enter / TICK_S), leaves), (second, enters, round(entered.leave / TICK_S))
     )
-    return _Reading(pet_s, math.hypot(*parts, TICK_ERROR_S), entered.enter, x, y, first, second)
+    return _Reading(
+        pet_s, math.hypot(*(EDGES * part for part in parts), TICK_ERROR_S), entered.enter, x, y, first, second
+    )
 
 
 def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from models.detections import KINDS
 
 Floats = NDArray[np.float64]
 _ALL_OF_IT = 0.7  # of a blob's box: who fills so much of it is it, whoever else may be behind
+_HIDDEN = 0.85  # of a box behind, or before, somebody larger's: nothing of it can be told apart
 _GROWN_UP = 5  # frames after which a follower's size is believed
 
 
@@ -120,9 +121,13 @@ def members(blob: Blob, followed: Sequence[Followed]) -> list[Followed]:
             inside.append(each)
     if len(inside) > 1:
         largest = max(inside, key=lambda each: area(each.foreseen))
-        hidden = all(overlap(each.foreseen, largest.foreseen) > 0.85 * area(each.foreseen) for each in inside)
-        if hidden and iou(largest.foreseen, blob.box) > _ALL_OF_IT:
-            return [largest]
+        shown = [
+            each
+            for each in inside
+            if each is largest or overlap(each.foreseen, largest.foreseen) < _HIDDEN * area(each.foreseen)
+        ]
+        if len(shown) > 1 or iou(largest.foreseen, blob.box) > _ALL_OF_IT:
+            return shown
     return inside
 
 

@@ -34,6 +34,7 @@ _EVIDENCE_FADES = 0.93
 _BORDER_PX = 2.0
 _MOST_MISFIT = 25.0
 _LOOKS_THE_SAME = 0.7  # correlation of a patch with itself a frame later
+_RUNS_MPS = 4.0
 _HALF_SEEN_S = 2.0
 _KNOWN_WEIGHT = 3.0  # frames of evidence after which a kind is believed
 
@@ -168,7 +169,9 @@ class MotionDetector:
             shifts = [self._shift(each) for each in inside]
             scales = [self._scale(each.foreseen) for each in inside]
             boxes = unmerged_boxes(patch, inside, shifts, scales)
-            return [(box, each, False) for box, each in zip(boxes, inside, strict=True)]
+            return [
+                (self._within_reach(box, each), each, False) for box, each in zip(boxes, inside, strict=True)
+            ]
         owners = []
         left = list(free)
         for part in parts:
@@ -204,6 +207,17 @@ class MotionDetector:
         if best < _LOOKS_THE_SAME:
             return each.velocity
         return np.array([x - reach, y - reach], np.float64)
+
+    def _within_reach(self, box: Floats, each: Followed) -> Floats:
+        """Return the box, held back where a pedestrian would be carried off by who is before them."""
+        here = self._here(each.box)
+        if here is None or self._kind(each) != _PEDESTRIAN:
+            return box
+        farthest_px = _RUNS_MPS * here.px_per_m / self._rate * (each.missed + 1)
+        step = box - each.box
+        shift = np.array([step[[0, 2]].mean(), step[3]])
+        too_far = float(np.hypot(*shift)) / farthest_px
+        return box if too_far <= 1.0 else box - np.tile(shift * (1.0 - 1.0 / too_far), 2)
 
     def _owner(self, box: Floats, candidates: Sequence[Followed]) -> Followed:
         """Return whose box it is: the nearest of the candidates, or somebody new."""

@@ -253,7 +253,7 @@ def actors() -> tuple[Actor, ...]:
             "truck",
             SILVER,
             lane_path("E", "right"),
-            Course.passing(69.0, 9.0).to_speed(5.0, 2.0, front_m=-22.0),
+            Course.passing(68.3, 9.0).to_speed(5.0, 2.0, front_m=-22.0),
         ),
         _ride(
             "stops for amber",
@@ -285,6 +285,6 @@ TEMPTATIONS = (
     Temptation("right turn long after the pedestrian", "more than 5 s after the pedestrian"),
     Temptation("car creeping at the line", "creeps towards the line during red, front stays short of it"),
     Temptation("steps off the kerb and back", "0.5 m onto the carriageway and back"),
-    Temptation("truck turning right on green", "more than 5 s after the pedestrian"),
+    Temptation("truck turning right on green", "three seconds after the pedestrian"),
     Temptation("stops for amber", "brakes for amber and stands before the line"),
 )

@@ -170,7 +170,7 @@ class _Record(BaseModel):
 
 def structure_file(site: Path) -> Path:
     """Return where the structure of a site's camera is kept: beside its site file."""
-    return site.with_name(site.stem + ".structure.json")
+    return site.resolve().with_name(site.stem + ".structure.json")
 
 
 def structure_text(structure: Structure) -> str:

@@ -11,7 +11,7 @@ Source: Hartley & Zisserman, Multiple View Geometry (2nd ed.), 4.1 and 5.2; Crim
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -253,8 +253,17 @@ def _homography(pixel: Floats, metre: Floats) -> tuple[Floats, Floats, Floats]:
         numerator, depth = _homogeneous(h.reshape(3, 3), source)
         return np.asarray((numerator / depth[:, None] - target).ravel())
 
+    def slopes(h: Floats) -> Floats:
+        numerator, depth = _homogeneous(h.reshape(3, 3), source)
+        place = np.c_[source, np.ones(len(source))] / depth[:, None]
+        rows = np.zeros((len(source), 2, 9))
+        rows[:, 0, :3] = rows[:, 1, 3:6] = place
+        rows[:, :, 6:] = -(numerator / depth[:, None])[:, :, None] * place[:, None, :]
+        return rows.reshape(-1, 9)
+
     if len(pixel) > 4:
-        start = least_squares(residuals, start, method="lm" if 2 * len(pixel) >= 9 else "trf").x
+        method: Literal["lm", "trf"] = "lm" if 2 * len(pixel) >= 9 else "trf"
+        start = least_squares(residuals, start, jac=slopes, method=method).x
     homography = np.linalg.inv(metre_frame) @ start.reshape(3, 3) @ image_frame
     _, depth = _homogeneous(homography, pixel)
     if (depth < 0).sum() > len(depth) / 2:

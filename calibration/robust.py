@@ -102,7 +102,16 @@ def _to_image(metre: Floats, pixel: Floats) -> Floats | None:
     def off(numbers: Floats) -> Floats:
         return np.asarray((_mapped(np.r_[numbers, 1.0].reshape(3, 3), inside) - goal).ravel())
 
-    solved = least_squares(off, start, max_nfev=30)
+    def slopes(numbers: Floats) -> Floats:
+        mapped = np.c_[inside, np.ones(len(inside))]
+        place = mapped / (mapped @ np.r_[numbers[6:], 1.0])[:, None]
+        found = (place @ np.r_[numbers, 1.0].reshape(3, 3).T)[:, :2]
+        rows = np.zeros((len(inside), 2, 8))
+        rows[:, 0, :3] = rows[:, 1, 3:6] = place
+        rows[:, :, 6:] = -found[:, :, None] * place[:, None, :2]
+        return rows.reshape(-1, 8)
+
+    solved = least_squares(off, start, jac=slopes, max_nfev=30)
     matrix = np.linalg.inv(target) @ np.r_[solved.x, 1.0].reshape(3, 3) @ source
     return np.asarray(matrix / matrix[2, 2]) if abs(matrix[2, 2]) > 1e-12 else None
 

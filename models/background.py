@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Grey = NDArray[np.integer | np.floating]
 Box = tuple[int, int, int, int]
 
 # A pixel differs from the background by more than this many grey levels, or by more than its own noise.
@@ -136,13 +136,13 @@ class Background:
         self._forget_flood(smooth, differing)
         self._regret(smooth, differing)
         shade = self._shade(smooth, lit, differing)
-        solid = cv2.subtract(differing, shade)
+        solid = _mask(cv2.subtract(differing, shade))
         # Ground is never seen between the upper and the lower parts of a body: that "shade" is its windows.
         within = cv2.bitwise_and(cv2.morphologyEx(solid, cv2.MORPH_CLOSE, self._upright), shade)
-        solid, shade = cv2.max(solid, within), cv2.subtract(shade, within)
+        solid, shade = _mask(cv2.max(solid, within)), _mask(cv2.subtract(shade, within))
         explained = self._explained(smooth, solid)
-        moving = cv2.subtract(solid, explained)
-        moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _CROSS)
+        moving = _mask(cv2.subtract(solid, explained))
+        moving = _mask(cv2.morphologyEx(moving, cv2.MORPH_OPEN, _CROSS))
         moving = _sharp(cv2.morphologyEx(moving, cv2.MORPH_CLOSE, _DISC), difference)
         self._settle(smooth, lit, moving)
         if self._frame % _LEARN_EVERY == 0:
@@ -291,7 +291,7 @@ class Background:
         return explained
 
     @staticmethod
-    def _spread(other: Mask, area: int) -> bool:
+    def _spread(other: MatLike, area: int) -> bool:
         """Return whether what changed lies all over a still: it moves, nobody passes before it."""
         changed = cv2.countNonZero(other)
         if changed > 0.7 * area:
@@ -299,7 +299,7 @@ class Background:
         if changed < 0.12 * area:
             return False
         _, _, width, height = cv2.boundingRect(other)
-        return width > 0.75 * other.shape[1] and height > 0.75 * other.shape[0]
+        return bool(width > 0.75 * other.shape[1] and height > 0.75 * other.shape[0])
 
     def _settle(self, image: Image, lit: Image, moving: Mask) -> None:
         """Turn what has kept still into a still, or heal it where it is a ghost."""
@@ -312,8 +312,8 @@ class Background:
         cv2.copyTo(small, changed, self._steady)
         self._steady_for += 1
         self._steady_for[changed > 0] = 0
-        steady = cv2.bitwise_and(cv2.compare(self._steady_for, self._ghost_frames, cv2.CMP_GE), here)
-        if cv2.countNonZero(steady) == 0:
+        steady = (self._steady_for >= self._ghost_frames) & (np.asarray(here) > 0)
+        if not steady.any():
             return
         count, labels, stats, _ = cv2.connectedComponentsWithStats(here, connectivity=8, ltype=cv2.CV_16U)
         for label in range(1, count):
@@ -387,7 +387,7 @@ _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _RING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 
 
-def _sharp(mask: Mask | Grey, difference: Mask) -> Mask:
+def _sharp(mask: MatLike, difference: Mask) -> Mask:
     """Cut a mask's rim where it is only the blur of an edge: less than half as different as what lies beside.
 
     Lens, sensor and codec spread an edge over some pixels; where it is, it has half its height.
@@ -413,19 +413,16 @@ def _edges(picture: Image) -> Floats:
     return np.asarray(cv2.magnitude(across, down), np.float32)
 
 
-def _largest(difference: cv2.Mat | Image) -> Mask:
+def _largest(difference: MatLike) -> Mask:
     """Return the largest of the three channels (H, W)."""
     blue, green, red = cv2.split(difference)
     return _mask(cv2.max(cv2.max(blue, green), red))
 
 
 def _exceeds(difference: Mask, threshold: Mask, spare: int = 0) -> Mask:
-    over = (
-        cv2.subtract(cv2.subtract(difference, threshold), spare)
-        if spare
-        else cv2.subtract(difference, threshold)
-    )
-    return _mask(cv2.threshold(over, 0, 255, cv2.THRESH_BINARY)[1])
+    """Return where a difference is over the threshold by more than ``spare``."""
+    over = cv2.subtract(difference, threshold)
+    return _mask(cv2.threshold(over, spare, 255, cv2.THRESH_BINARY)[1])
 
 
 def _filled(mask: Mask) -> Mask:
@@ -434,5 +431,5 @@ def _filled(mask: Mask) -> Mask:
     return _mask(cv2.drawContours(np.zeros_like(mask), outlines, -1, 255, -1))
 
 
-def _mask(array: cv2.Mat | NDArray[np.uint8]) -> Mask:
+def _mask(array: MatLike) -> Mask:
     return np.asarray(array, np.uint8)

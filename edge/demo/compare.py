@@ -60,8 +60,8 @@ def compared(true: Sequence[TrueEvent], found: Sequence[LocalEvent], *, start_ti
         if _same(truth, event)
     )
     of_truth: dict[int, int] = {}
-    for off_s, i, j in pairs:
-        if i not in of_truth and j not in of_truth.values() and off_s <= 4 * TOLERANCE_S:
+    for apart_s, i, j in pairs:
+        if i not in of_truth and j not in of_truth.values() and apart_s <= 4 * TOLERANCE_S:
             of_truth[i] = j
     rows = []
     for i, truth in enumerate(true):

@@ -102,6 +102,10 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
     chosen = pet if by_pet == verdict else ttc
     assert chosen is not None
     tick = round(chosen.time / TICK_S)
+    places_err_m = [float(_row(track, tick)[TSIGMA]) for track in (chosen.first, chosen.second)]
+    if any(error_m > limits.max_position_sigma_m * 1.001 for error_m in places_err_m):
+        # As on the second STRUDL clip: half a second of a car behind a tree is no road user that enters.
+        verdict = "undecidable"
     measures = {}
     if pet is not None:
         measures["pet_s"] = Measure(pet.value, pet.sigma)

@@ -258,6 +258,15 @@ def test_the_end_of_a_recording_is_not_the_least_ttc(ends: float, outcome: str) 
     assert finding.outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("sigma_m", "outcome"),
+    [pytest.param(0.3, "occurred", id="placed well"), pytest.param(0.6, "undecidable", id="placed badly")],
+)
+def test_a_place_beyond_the_sites_error_decides_nothing(sigma_m: float, outcome: str) -> None:
+    (finding,) = found(*crossing_pair(0.3), sigma_m=sigma_m)
+    assert finding.outcome == outcome
+
+
 def test_one_event_per_encounter_and_another_for_the_next() -> None:
     first, second = crossing_pair(0.5)
     again = [replace(each, start=each.start, end=each.end) for each in (first, second)]

@@ -24,6 +24,10 @@ SKEWED_DEG = 60.0
 GOOD_FIT_M = 0.5
 # What a detector's box moves by from frame to frame, where it is good.
 BOX_SIGMA_PX = 2.0
+# Points in a strip narrower than this share of its length say little about metres across it.
+NARROW_SHARE = 0.06
+# A tape measure between marks of the road is good to a few hundredths.
+LENGTH_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,12 @@ class Doubts:
 def lint(site: Site) -> Doubts:
     """Return every mistake and every warning about a site that has been read."""
     mistakes = [*_polygons(site), *_closed(site), *_headings(site, 0.0, PARALLEL_DEG)]
-    warnings = [*_headings(site, PARALLEL_DEG, SKEWED_DEG), *_signals(site), *_places(site)]
+    warnings = [
+        *_headings(site, PARALLEL_DEG, SKEWED_DEG),
+        *_signals(site),
+        *_sourceless(site),
+        *_places(site),
+    ]
     if site.ground_plane is not None:
         mistakes += _rectangles(site, site.ground_plane)
         warnings += _off_image(site, site.ground_plane)
@@ -47,7 +56,8 @@ def lint(site: Site) -> Doubts:
             mistakes.append(f"ground_plane.points: {error}")
         else:
             assert plane is not None
-            warnings += [*_fit(plane, site.ground_plane), *_seen(site, plane)]
+            warnings += [*_fit(plane, site.ground_plane), *_strip(site.ground_plane)]
+            warnings += [*_lengths(plane, site.ground_plane), *_seen(site, plane)]
     return Doubts(tuple(mistakes), tuple(warnings))
 
 
@@ -116,6 +126,21 @@ def _signals(site: Site) -> Iterator[str]:
             yield f"signal_heads.{number}: signal_group {head.signal_group!r} is not one of {known}"
 
 
+def _sourceless(site: Site) -> Iterator[str]:
+    """Return the signal groups no source of the site tells, where it names any: a feed tells all."""
+    told = {row.signal_group for row in site.controller_phases}
+    told |= {row.signal_group for row in site.spat_groups}
+    told |= {group.signal_group for group in site.signal_plan.groups} if site.signal_plan else set()
+    told |= {head.signal_group for head in site.signal_heads if head.read}
+    if not told or site.signal_feed is not None:
+        return
+    for group in sorted(site.signal_groups - told):
+        yield (
+            f"signal group {group!r}: no source tells its state (controller_phases, spat_groups, "
+            "signal_plan, a signal head with read = true), others have one: add it, or give --signals"
+        )
+
+
 def _places(site: Site) -> Iterator[str]:
     if site.crosswalks and not site.roadways:
         yield "roadways: none: without the carriageway no pedestrian is judged"
@@ -163,6 +188,11 @@ def _fit(plane: Plane, ground: GroundPlane) -> Iterator[str]:
     fitted = sum(not pair.held_out for pair in ground.points)
     if fitted == 4:
         yield "ground_plane.points: four points fit any plane: their error is not known, give more"
+    for bad in plane.left_out:
+        yield (
+            f"ground_plane.points.{bad.index}: lies {bad.error_px:.0f} px from where the others put it, "
+            f"which agree to {bad.others_px:.1f} px: it is left out; correct its px or m, or delete it"
+        )
     for what, errors in (
         ("left out one at a time", plane.fit_error_m),
         ("held out", plane.held_out_error_m),
@@ -172,6 +202,31 @@ def _fit(plane: Plane, ground: GroundPlane) -> Iterator[str]:
             yield (
                 f"ground_plane.points: {what}, a point is off by up to {float(known.max()):.2f} m, "
                 f"expected less than {GOOD_FIT_M:g} m"
+            )
+
+
+def _strip(ground: GroundPlane) -> Iterator[str]:
+    metres = np.asarray([pair.m for pair in ground.points if not pair.held_out], np.float64)
+    long, wide = np.linalg.svd(metres - metres.mean(axis=0), compute_uv=False) / math.sqrt(len(metres))
+    if wide < NARROW_SHARE * long:
+        yield (
+            f"ground_plane.points: nearly on one line ({4 * long:.0f} m by {4 * wide:.1f} m): across it "
+            "metres are hardly known; add points to the side"
+        )
+
+
+def _lengths(plane: Plane, ground: GroundPlane) -> Iterator[str]:
+    for number, known in enumerate(ground.lengths):
+        ends = plane.ground(known.px)
+        if not np.isfinite(ends).all():
+            yield f"ground_plane.lengths.{number}: an end lies beyond the horizon"
+            continue
+        measured = float(np.linalg.norm(ends[1] - ends[0]))
+        error = float(np.hypot(*plane.sigma_m(known.px, 1.0)))
+        if abs(measured - known.length_m) > max(3 * error, LENGTH_SHARE * known.length_m):
+            yield (
+                f"ground_plane.lengths.{number}: measures {measured:.2f} ± {error:.2f} m on the ground plane, "
+                f"length_m says {known.length_m:g}"
             )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,10 @@ import typer
 from edge.errors import InputError
 
 if TYPE_CHECKING:
+    from calibration.drift import Movement
     from calibration.editor.app import Desk
+    from calibration.editor.site_file import SiteFile
+    from calibration.site import Site
     from edge.still import Still
     from models.detections import Detector
 
@@ -82,10 +87,86 @@ def desk_of(
     picture = None if aerial is None else _aerial(aerial)
     replay = None if tracks is None else replay_of(tracks)
     still, note = _still(video, _detector(model))
-    rgb = np.ascontiguousarray(still.picture[..., ::-1])
+    memory = SceneMemory(file, still)
     return Desk(
-        file=file, name=video.name, background=rgb, background_note=note, aerial=picture, tracks=replay
+        file=file,
+        name=video.name,
+        background=np.ascontiguousarray(still.picture[..., ::-1]),
+        background_note=note,
+        aerial=picture,
+        tracks=replay,
+        moved=memory.moved,
+        saved=memory.keep,
     )
+
+
+class SceneMemory:
+    """Keeps the scene's structure beside the site file, and tells whether the camera moved since.
+
+    Attributes:
+        moved: what the page says of a move, and the matrix its points follow; None where there was none.
+    """
+
+    def __init__(self, file: SiteFile, still: Still) -> None:
+        from calibration.drift import load_structure, movement, structure_file, structure_of
+
+        self._path = structure_file(file.path)
+        self._now = structure_of(still.picture, still.known)
+        self._points = _points_px(file.read().document)
+        then = load_structure(self._path)
+        fits = then is not None and then.image_size == self._now.image_size
+        found = movement(then, still.picture, ~still.known) if then is not None and fits else None
+        self.moved = None if found is None else _told(found, file, self._now.image_size)
+
+    def keep(self, site: Site) -> None:
+        """Write the structure the saved ground plane belongs to.
+
+        A ground plane that was not touched after the camera moved still belongs to the old one: were the
+        new structure kept, nobody would hear of the move again.
+        """
+        from calibration.drift import structure_text
+        from calibration.editor.site_file import written
+
+        now = [pair.px for pair in site.ground_plane.points] if site.ground_plane else []
+        if self.moved is not None and now == self._points:
+            return
+        written(self._path, structure_text(self._now).encode())
+        self.moved, self._points = None, now
+
+
+def _points_px(document: Mapping[str, Any]) -> list[tuple[float, float]]:
+    try:
+        return [(float(pair["px"][0]), float(pair["px"][1])) for pair in document["ground_plane"]["points"]]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return []
+
+
+def _told(found: Movement, file: SiteFile, image_size: tuple[int, int]) -> dict[str, Any] | None:
+    """Return what is said of a move, and how points follow it; None where it is too small to matter."""
+    from calibration.drift import ground_points, shift_m
+    from calibration.plane import plane_of
+    from calibration.site import load_site
+    from edge.camera_watch import limit_px
+
+    try:
+        plane = plane_of(load_site(file.path))
+    except ValueError:
+        plane = None
+    points = ground_points(plane, image_size)
+    shift_px = found.shift_px(points)
+    if shift_px <= limit_px(image_size):
+        return None
+    if found.matrix is None:
+        return {
+            "text": "The camera shows another scene than when the points were set: set them anew.",
+            "points": None,
+        }
+    metres = math.nan if plane is None else shift_m(plane, found, points)
+    on_road = "" if math.isnan(metres) else f", {metres:.2f} m on the road,"
+    return {
+        "text": f"The camera has moved by {shift_px:.1f} px{on_road} since the points were set.",
+        "points": [[float(each) for each in row] for row in found.matrix],
+    }
 
 
 def _still(video: Path, detector: Detector | None) -> tuple[Still, str]:

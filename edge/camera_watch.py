@@ -70,8 +70,7 @@ class CameraWatch:
         self._plane = plane
         self._image_size = image_size
         self._points = ground_points(plane, image_size)
-        # As fine as the structure is: its pixels are larger where the image is.
-        self.limit_px = max(1.0, MOVED_STRUCTURE_PX * -(-image_size[0] // WIDEST_PX))
+        self.limit_px = limit_px(image_size)
         self._looks: deque[Shift] = deque(maxlen=LOOKS)
         self._lost = 0
         self._next = -math.inf
@@ -129,6 +128,11 @@ class CameraWatch:
                 self.moves[-1].end = time
                 logger.warning("the camera is back where it was (%.1f px)", middle.px)
             self.state = "steady"
+
+
+def limit_px(image_size: tuple[int, int]) -> float:
+    """Return from which shift on a camera has moved: its structure's pixels are larger where the image is."""
+    return max(1.0, MOVED_STRUCTURE_PX * -(-image_size[0] // WIDEST_PX))
 
 
 def _covered(boxes_px: NDArray[np.float32], image_size: tuple[int, int]) -> NDArray[np.bool_]:

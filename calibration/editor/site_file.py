@@ -101,8 +101,8 @@ class SiteFile:
         ):
             raise SiteError([f"{self.path.name}: would not read back as it is written"])
         if payload and payload != new:
-            _replace(self.path.with_name(self.path.name + ".bak"), payload, like=self.path)
-        _replace(self.path, new, like=self.path)
+            written(self.path.with_name(self.path.name + ".bak"), payload, like=self.path)
+        written(self.path, new, like=self.path)
         return hashlib.sha256(new).hexdigest()
 
     def _whole(self) -> tuple[bytes, dict[str, Any]]:
@@ -137,7 +137,7 @@ def _heading(payload: bytes) -> str:
     return heading + ("" if WRITTEN in heading else WRITTEN) + "\n"
 
 
-def _replace(path: Path, payload: bytes, *, like: Path) -> None:
+def written(path: Path, payload: bytes, *, like: Path | None = None) -> None:
     """Write a file whole: after a crash there is the old one or the new one.
 
     Raises:
@@ -149,7 +149,7 @@ def _replace(path: Path, payload: bytes, *, like: Path) -> None:
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
-        if like.exists():
+        if like is not None and like.exists():
             shutil.copymode(like, beside)
         beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)

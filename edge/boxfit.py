@@ -20,6 +20,7 @@ Bools = NDArray[np.bool_]
 
 STATE = 8
 _SIZE = slice(4, 7)
+_SHOWN_PX = 3.0
 # An edge that is further off than this many sigma is taken for hidden or misread, and counts less the further
 # it is off (Huber's weight).
 _DOUBTED_SIGMAS = 2.5
@@ -50,10 +51,11 @@ class Boxes:
     cut: Bools
 
 
-def picture(state: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
-    """Return the boxes (N, 4) in pixels that solids fill, and their derivatives (N, 4, STATE).
+def picture(state: Floats, points: Floats, view: View) -> tuple[Floats, Floats, Bools]:
+    """Return the boxes (N, 4) in pixels that solids fill, their derivatives (N, 4, STATE), and what is shown.
 
-    The box of a solid that reaches behind the camera is NaN.
+    The box of a solid that reaches behind the camera is NaN. An edge (N, 4) is shown where the corner that
+    makes it lies in the image: of a bus half in view the lowest corner may be the other half's.
 
     Args:
         state: (N, STATE).
@@ -78,6 +80,8 @@ def picture(state: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
     corner = np.stack([*pixel.argmin(axis=1).T, *pixel.argmax(axis=1).T], axis=1)  # (N, 4)
     axis = np.array([0, 1, 0, 1])
     edges = pixel[rows, corner, axis]
+    size, other = np.asarray(view.lens.image_size)[1 - axis], pixel[rows, corner, 1 - axis]
+    shown = np.asarray((other > -_SHOWN_PX) & (other < size + _SHOWN_PX))
     # Derivatives of the extreme corner: space -> straight pixel -> image pixel.
     spot, far = straight[rows, corner], np.where(before[:, None], depth[rows, corner], 1.0)
     flat = (projection[:2, :3] - spot[..., None] * projection[2, :3]) / far[..., None, None]
@@ -91,7 +95,7 @@ def picture(state: Floats, points: Floats, view: View) -> tuple[Floats, Floats]:
     slope[..., 6] = c * space[..., 2]
     ahead, left = a * state[:, 4, None], b * state[:, 5, None]
     slope[..., 7] = space[..., 1] * (ahead * cos - left * sin) - space[..., 0] * (ahead * sin + left * cos)
-    return np.where(before[:, None], edges, np.nan), slope
+    return np.where(before[:, None], edges, np.nan), slope, shown
 
 
 def fitted(
@@ -120,9 +124,9 @@ def fitted(
     """
     sigma = boxes.sigma_px
     if doubt:
-        edges, slope = picture(state, points, view)
+        edges, slope, shown = picture(state, points, view)
         spread = np.einsum("nij,njk,nik->ni", slope, covariance, slope)
-        off = np.abs(_residual(edges, boxes)) / np.sqrt(spread + sigma**2)
+        off = np.abs(_residual(edges, boxes, shown)) / np.sqrt(spread + sigma**2)
         sigma = sigma * np.sqrt(np.maximum(1.0, off / _DOUBTED_SIGMAS))
     best, after, misfit = _updated(state, covariance, points, view, boxes, sigma, size_limits, rounds)
     if doubt and bool((misfit > _DOUBTED_MISFIT).any()):
@@ -145,9 +149,9 @@ def _updated(
 ) -> tuple[Floats, Floats, Floats]:
     best, after = state.copy(), covariance
     for _ in range(rounds):
-        edges, slope = picture(best, points, view)
-        residual = _residual(edges, boxes)
-        weight = np.where(np.isnan(edges) | _is_beyond(edges, boxes), 0.0, 1.0 / sigma)
+        edges, slope, shown = picture(best, points, view)
+        residual = _residual(edges, boxes, shown)
+        weight = np.where(_unknown(edges, boxes, shown), 0.0, 1.0 / sigma)
         seen = slope * weight[..., None]
         missed = (residual + np.einsum("nij,nj->ni", slope, best - state)) * weight
         inner = np.einsum("nij,njk,nlk->nil", seen, covariance, seen) + np.eye(4)
@@ -155,11 +159,13 @@ def _updated(
         best = state + np.einsum("nij,nj->ni", gain, missed)
         best[:, _SIZE] = np.clip(best[:, _SIZE], *size_limits)
         after = covariance - gain @ seen @ covariance
-    edges, _ = picture(best, points, view)
+    edges, _, shown = picture(best, points, view)
     lost = np.asarray(np.isnan(edges).any(axis=1))
     change = best - state
     prior = np.einsum("ni,ni->n", change, np.linalg.solve(covariance, change[..., None])[..., 0])
-    misfit = ((_residual(edges, boxes) / sigma) ** 2).sum(axis=1) + prior
+    # An edge that tells nothing counts as one that fits as edges do, lest what is not seen fits best.
+    unknown = _unknown(edges, boxes, shown).sum(axis=1)
+    misfit = ((_residual(edges, boxes, shown) / sigma) ** 2).sum(axis=1) + unknown + prior
     after = (after + np.swapaxes(after, 1, 2)) / 2
     return (
         np.where(lost[:, None], state, best),
@@ -168,13 +174,15 @@ def _updated(
     )
 
 
-def _residual(edges: Floats, boxes: Boxes) -> Floats:
+def _residual(edges: Floats, boxes: Boxes, shown: Bools) -> Floats:
     """Return by how much the measured edges (N, 4) lie off the foreseen ones; 0 where that tells nothing."""
-    unknown = np.asarray(np.isnan(edges) | _is_beyond(edges, boxes))
+    unknown = _unknown(edges, boxes, shown)
     return np.where(unknown, 0.0, boxes.edges_px - np.where(unknown, 0.0, edges))
 
 
-def _is_beyond(edges: Floats, boxes: Boxes) -> Bools:
-    """Return which foreseen edges (N, 4) lie outside a measured one that is cut: it tells nothing of them."""
+def _unknown(edges: Floats, boxes: Boxes, shown: Bools) -> Bools:
+    """Return which edges (N, 4) tell nothing: cut and foreseen further out, or of a half out of the image."""
     outward = np.array([-1.0, -1.0, 1.0, 1.0])
-    return np.asarray(boxes.cut & ((edges - boxes.edges_px) * outward > 0))
+    beyond = boxes.cut & ((edges - boxes.edges_px) * outward > 0)
+    half = ~shown & boxes.cut.any(axis=1, keepdims=True)
+    return np.asarray(np.isnan(edges) | half | beyond)

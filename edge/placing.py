@@ -33,10 +33,18 @@ _LASTING_PX, _LASTING_SHARE = 1.0, 0.01
 _ERRS_ALIKE_S = 0.15
 _BORDER_SHARE = 0.006
 _FORGET_S = 5.0
+# Whoever is less surely known than this is placed afresh by the next box.
+_AFRESH_M = 6.0
 _SIZE_SIGMAS = 3.0
 # What a box that stands still allows of speed, and of change to it.
 _STILL_MPS, _STILL_MPS2 = 0.1, 0.5
 _STEERING_SHARE = 0.5
+# A small box tells no heading: a few pixels too wide would turn a bus by 40 degrees.
+_TELLS_HEADING_PX = 90.0
+_CERTAIN = 1e-4  # radians; nought would leave nothing to solve for
+# A long vehicle that rolls goes where it points, but for this share of its speed.
+_ROLLS_MPS, _CUTS_CORNERS = 1.5, 0.1
+_FASTEST_RUNNER_MPS = 7.0
 # Of a long vehicle the box tells the heading as well as the rope does, and the two are weighed: error of the
 # rope, change of heading per root second, and what is too far off to be weighed, radians.
 _ROPE_SIGMA, _TURN_PER_ROOT_S, _ANOTHER_HEADING = 0.07, 0.3, 0.9
@@ -149,7 +157,8 @@ class _Road:
     def _fit(self, tracks: Sequence[Track], time: float, interval_s: float) -> None:
         """Take in the boxes of this frame."""
         for track in tracks:
-            if track.number not in self._placed:
+            placed = self._placed.get(track.number)
+            if placed is None or placed.sigma_m > _AFRESH_M:
                 self._start(track, time)
         seen = [(track, self._placed[track.number]) for track in tracks if track.number in self._placed]
         seen = [(track, placed) for track, placed in seen if placed.time == time]
@@ -157,15 +166,19 @@ class _Road:
             return
         state, covariance, _ = fitted(
             np.stack([placed.state for _, placed in seen]),
-            np.stack([placed.covariance for _, placed in seen]),
+            np.stack([_as_told(placed, track) for track, placed in seen]),
             np.stack([_POINTS[placed.kind] for _, placed in seen]),
             self._view,
             self._boxes([track for track, _ in seen], interval_s),
             size_limits=_size_limits([placed.kind for _, placed in seen]),
             rounds=2,
         )
-        for index, (_, placed) in enumerate(seen):
+        for index, (track, placed) in enumerate(seen):
+            unsure = float(placed.covariance[7, 7])
             placed.state, placed.covariance = state[index], covariance[index]
+            if not _tells_heading(track):
+                placed.covariance[7, 7] = unsure
+            _roll(placed)
             self._turn(placed)
 
     def _start(self, track: Track, time: float) -> None:
@@ -266,6 +279,8 @@ class _Road:
         for track, each, pixel, error in zip(tracks, placed, pixels, systematic, strict=True):
             if not np.isfinite(pixel).all() or not math.isfinite(error):
                 continue
+            if track.kind == PEDESTRIAN and float(np.linalg.norm(each.state[2:4])) > _FASTEST_RUNNER_MPS:
+                continue  # part of a vehicle, by its speed
             footprint = each.shape.footprint_m or (float(each.state[4]), float(each.state[5]))
             users.append(
                 RoadUser(
@@ -319,7 +334,7 @@ def _become(placed: _Placed, kind: Kind) -> None:
 
 def _heading_sigma(shape: Shape) -> float:
     """Return how unsure a heading that fits the box is; all but sure where the box is not to change it."""
-    return max(shape.heading_sigma, 1e-4)
+    return max(shape.heading_sigma, _CERTAIN)
 
 
 def _move(placed: _Placed, step_s: float, *, still: bool) -> None:
@@ -365,6 +380,36 @@ def _unforeseen(placed: _Placed, *, still: bool) -> Floats:
     )
 
 
+def _as_told(placed: _Placed, track: Track) -> Floats:
+    """Return the covariance a box is fitted with: a small box tells a place, but no heading."""
+    if _tells_heading(track):
+        return placed.covariance
+    told = placed.covariance.copy()
+    told[7, :] = told[:, 7] = 0.0
+    told[7, 7] = _CERTAIN**2
+    return told
+
+
+def _tells_heading(track: Track) -> bool:
+    left, top, right, bottom = track.box_px
+    return max(right - left, bottom - top) >= _TELLS_HEADING_PX
+
+
+def _roll(placed: _Placed) -> None:
+    """Long vehicles roll where they point, or nearly: their middle cuts corners."""
+    along = np.array([math.cos(placed.state[7]), math.sin(placed.state[7])])
+    speed_mps = float(placed.state[2:4] @ along)
+    if placed.shape.heading_sigma == 0 or not placed.moved or speed_mps < _ROLLS_MPS:
+        return
+    slope = np.zeros(STATE)
+    slope[2], slope[3], slope[7] = -along[1], along[0], -speed_mps
+    sideways_mps = float(placed.state[3] * along[0] - placed.state[2] * along[1])
+    spread = placed.covariance @ slope
+    gain = spread / (float(slope @ spread) + (0.2 + _CUTS_CORNERS * speed_mps) ** 2)
+    placed.state = placed.state - gain * sideways_mps
+    placed.covariance = placed.covariance - np.outer(gain, spread)
+
+
 def _head(placed: _Placed, heading: float, sigma: float) -> None:
     """Take in the direction a road user went, with its error, both in radians."""
     turn = math.remainder(heading - float(placed.state[7]), math.tau)
@@ -384,5 +429,5 @@ def _head(placed: _Placed, heading: float, sigma: float) -> None:
             placed.covariance[(0, 1), (0, 1)] += shift_m**2
         placed.state[7] = heading
         placed.covariance[7, :] = placed.covariance[:, 7] = 0.0
-        placed.covariance[7, 7] = max(sigma * bool(placed.shape.heading_sigma), 1e-4) ** 2
+        placed.covariance[7, 7] = max(sigma * bool(placed.shape.heading_sigma), _CERTAIN) ** 2
     placed.moved = True

@@ -128,10 +128,26 @@ SHAPES: Final[dict[Kind, Shape]] = {
     ),
     "car": _shape((4.4, 1.8, 1.5), (0.35, 0.08, 0.12), _CAR, acceleration=4.0, rope=1.3, fastest=12.0),
     "bus": _shape(
-        (11.5, 2.5, 3.1), (1.5, 0.08, 0.2), _BOX, heading_sigma=0.2, acceleration=3.0, rope=4.0, fastest=12.0
+        (11.5, 2.5, 3.1),
+        (1.5, 0.08, 0.2),
+        _BOX,
+        lasts=(15.0, 15.0, 15.0),
+        misfit=0.02,
+        heading_sigma=0.2,
+        acceleration=3.0,
+        rope=4.0,
+        fastest=12.0,
     ),
     "truck": _shape(
-        (7.5, 2.4, 3.0), (1.8, 0.2, 0.5), _BOX, heading_sigma=0.2, acceleration=3.0, rope=2.5, fastest=12.0
+        (7.5, 2.4, 3.0),
+        (1.8, 0.2, 0.5),
+        _BOX,
+        lasts=(15.0, 15.0, 15.0),
+        misfit=0.02,
+        heading_sigma=0.2,
+        acceleration=3.0,
+        rope=2.5,
+        fastest=12.0,
     ),
 }
 

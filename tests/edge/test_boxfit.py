@@ -31,19 +31,19 @@ def state(x: float, y: float, kind: Kind, heading: float = 0.0) -> np.ndarray:
 def test_slopes_are_those_of_small_steps(kind: Kind, bend: float) -> None:
     points = padded(SHAPES[kind].points)[None]
     here = state(3.0, 4.0, kind, 0.7)
-    _, slope = picture(here, points, view(bend))
+    _, slope, _ = picture(here, points, view(bend))
     for number in range(STATE):
         step = np.zeros((1, STATE))
         step[0, number] = 1e-5
-        more, _ = picture(here + step, points, view(bend))
-        less, _ = picture(here - step, points, view(bend))
+        more, _, _ = picture(here + step, points, view(bend))
+        less, _, _ = picture(here - step, points, view(bend))
         assert np.allclose((more - less) / 2e-5, slope[..., number], atol=1e-3)
 
 
 @pytest.mark.parametrize("bend", [0.0, -0.2])
 def test_a_box_tells_where_the_solid_stands(bend: float) -> None:
     points = padded(SHAPES["car"].points)[None]
-    edges, _ = picture(state(3.0, 4.0, "car", 0.7), points, view(bend))
+    edges, _, _ = picture(state(3.0, 4.0, "car", 0.7), points, view(bend))
     boxes = Boxes(edges, np.ones((1, 4)), np.zeros((1, 4), bool))
     prior = np.diag([25.0, 25.0, 1.0, 1.0, 0.01, 0.01, 0.01, 1e-8])[None]
     found, after, misfit = fitted(
@@ -57,7 +57,7 @@ def test_a_box_tells_where_the_solid_stands(bend: float) -> None:
 
 def test_a_buss_box_tells_its_heading_too() -> None:
     points = padded(SHAPES["bus"].points)[None]
-    edges, _ = picture(state(3.0, 4.0, "bus", 0.7), points, view())
+    edges, _, _ = picture(state(3.0, 4.0, "bus", 0.7), points, view())
     boxes = Boxes(edges, np.ones((1, 4)), np.zeros((1, 4), bool))
     prior = np.diag([4.0, 4.0, 1.0, 1.0, 0.01, 0.01, 0.01, 0.04])[None]
     found, after, _ = fitted(
@@ -71,7 +71,7 @@ def test_a_cut_edge_pushes_out_but_never_in() -> None:
     """The box ends at x = 600 because something begins there: the car may reach further, not less far."""
     points = padded(SHAPES["car"].points)[None]
     truth = state(3.0, 4.0, "car")
-    edges, _ = picture(truth, points, view())
+    edges, _, _ = picture(truth, points, view())
     shown = edges.copy()
     shown[0, 2] -= 30.0
     prior = np.diag([4.0, 4.0, 1.0, 1.0, 0.01, 0.01, 0.01, 1e-8])[None]
@@ -87,7 +87,7 @@ def test_a_box_that_no_solid_fits_moves_little() -> None:
     """Half a car behind another: the box is too small for any car, and the place is kept with more doubt."""
     points = padded(SHAPES["car"].points)[None]
     truth = state(3.0, 4.0, "car")
-    edges, _ = picture(truth, points, view())
+    edges, _, _ = picture(truth, points, view())
     half = edges.copy()
     half[0, 2] = (edges[0, 0] + edges[0, 2]) / 2
     prior = np.diag([0.04, 0.04, 1.0, 1.0, 0.1, 0.01, 0.01, 1e-8])[None]

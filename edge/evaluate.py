@@ -250,7 +250,7 @@ def _print(evaluation: Evaluation) -> None:
     for rule in evaluation.scores:
         values = [scores[rule].f1.value for scores in evaluation.curve.values()]
         curve.add_row(rule, *("–" if value is None else f"{value:.3f}" for value in values))
-    console = Console(width=132)
+    console = Console(width=160)
     console.print(table)
     console.print(curve)
     by = (

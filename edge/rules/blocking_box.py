@@ -138,12 +138,7 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
         return False
     for other in board.tracks.values():
         there = _row(other, at_red)
-        if (
-            other is own
-            or other.pedestrian
-            or there is None
-            or math.hypot(there[TVX], there[TVY]) > STANDING_MPS
-        ):
+        if other is own or other.pedestrian or there is None or _speed_mps(other, at_red) > STANDING_MPS:
             continue
         dx, dy = there[TX] - me[TX], there[TY] - me[TY]
         ahead = dx * me[TCX] + dy * me[TCY] - (me[TLENGTH] + there[TLENGTH]) / 2
@@ -151,14 +146,19 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
         same = me[TCX] * there[TCX] + me[TCY] * there[TCY]
         if not (-1.0 <= ahead <= AHEAD_M and aside < 2.0 and same > SAME_WAY_COSINE):
             continue
-        then = _row(other, at_entry)
-        if then is not None and math.hypot(then[TVX], then[TVY]) < STUCK_MPS:
+        if _row(other, at_entry) is not None and _speed_mps(other, at_entry) < STUCK_MPS:
             return True
     return False
 
 
 def _row(track: TickTrack, tick: int) -> Floats | None:
     return np.asarray(track.rows[tick - track.start]) if track.start <= tick < track.end else None
+
+
+def _speed_mps(track: TickTrack, tick: int) -> float:
+    """Return the speed over the second around a tick, in which noise averages out."""
+    rows = track.between(tick - 5, tick + 5).rows
+    return float(np.hypot(rows[:, TVX].mean(), rows[:, TVY].mean()))
 
 
 def _finding(entry: Entry, box: Box, signals: Signals, *, inside_s: float) -> Finding:

@@ -66,7 +66,7 @@ CUT_TICKS = 3
 # How far, in sigmas, the outermost of a second's averaged positions lies out.
 WIDENED = 0.6
 # An instant errs by the road user's own position and by the edge of what the other swept.
-EDGES = 1.2
+EDGES = 1.3
 EXACT_M = 0.02
 # What stepping by tenths of a second costs.
 TICK_ERROR_S = 0.003

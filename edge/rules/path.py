@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.rules.samples import KINDS, Floats
+from edge.rules.samples import KINDS, PEDESTRIAN_CODE, Floats
 from edge.scene import Kind
 
 # A sample is understood with the half second around it, so it is judged that much later.
@@ -138,7 +138,9 @@ class Path:
         stood first takes the heading it sets off with.
         """
         rows = self.rows[fresh]
-        moving = rows[:, SPEED] > np.maximum(0.5, 3.0 * rows[:, SPEED_SIGMA])
+        # Noise seldom looks like three sigmas of speed, yet who stands for minutes gives it many chances.
+        sigmas = np.where(rows[:, KIND] == PEDESTRIAN_CODE, 3.0, 5.0)
+        moving = rows[:, SPEED] > np.maximum(0.5, sigmas * rows[:, SPEED_SIGMA])
         given = np.isfinite(rows[:, HX])
         with np.errstate(invalid="ignore", divide="ignore"):
             mx, my = rows[:, VX] / rows[:, SPEED], rows[:, VY] / rows[:, SPEED]

@@ -193,7 +193,9 @@ def test_without_signals_no_signal_is_judged(folder: Folder) -> None:
 )
 def test_other_hands_write_it_otherwise(folder: Folder, change: Callable[[str], str]) -> None:
     folder.tracks.write_text(change(table()))
-    assert [each for each in summary(folder.judge()) if each[0] != "failure_to_yield"] == EXPECTED
+    found = [each for each in summary(folder.judge()) if each[0] != "failure_to_yield"]
+    assert [each[:2] for each in found] == [each[:2] for each in EXPECTED]
+    assert [each[2] for each in found] == pytest.approx([each[2] for each in EXPECTED], abs=0.02)
 
 
 def test_a_header_alone_is_an_empty_street(folder: Folder) -> None:

@@ -31,11 +31,11 @@ Colour = tuple[int, int, int]
 Row = Mapping[str, str]
 
 SPAN_S = (35.0, 51.5)
-RATE_HZ = 5.0
+RATE_HZ = 6.25
 _STREET_PX, _PLAN_PX, _BAND_PX = (509, 288), (288, 288), 30
 _PLAN_PX_PER_M = 6.4
 _TOLD_S = 3.0
-_COLOURS = 64
+_COLOURS = 160
 _PAPER, _ROAD, _LINE, _INK = (247, 246, 244), (222, 220, 216), (196, 194, 190), (60, 52, 44)
 _STATES: Mapping[State, Colour] = {"red": (48, 48, 214), "amber": (30, 160, 240), "green": (96, 160, 52)}
 _KINDS: Mapping[str, Colour] = {
@@ -161,6 +161,9 @@ def _sentence(event: LocalEvent) -> str:
 def _write(path: Path, frames: Sequence[Image]) -> None:
     # One palette for all, so that what stands still is the same in every frame and is left out of it.
     sample = np.concatenate([frame[::2, ::2] for frame in frames[:: max(1, len(frames) // 8)]])
+    swatches = np.array([*_STATES.values(), *_KINDS.values(), _PAPER, _ROAD, _LINE, _INK], np.uint8)
+    bar = np.repeat(np.repeat(swatches, 60, axis=0)[None], 40, axis=0)
+    sample = np.concatenate([sample, np.resize(bar, (40, sample.shape[1], 3))])
     palette = Pictures.fromarray(sample[..., ::-1]).quantize(_COLOURS, method=Pictures.Quantize.MEDIANCUT)
     pictures = [
         Pictures.fromarray(frame[..., ::-1]).quantize(palette=palette, dither=Pictures.Dither.NONE)

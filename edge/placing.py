@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,9 @@ from calibration.plane import Plane
 from calibration.site import Site
 from edge.boxfit import STATE, Boxes, View, fitted
 from edge.hiding import hidden_edges
+from edge.placed import CERTAIN, Placed, become, heading_sigma, move, roll, turn
 from edge.scene import MOTOR_VEHICLES, PEDESTRIAN, Kind, RoadUser, Scene, Signals
-from edge.shapes import SHAPES, Shape, padded
+from edge.shapes import SHAPES, padded
 from edge.tracker import Track
 
 Floats = NDArray[np.float64]
@@ -36,59 +36,16 @@ _FORGET_S = 5.0
 # Whoever is less surely known than this is placed afresh by the next box.
 _AFRESH_M = 6.0
 _SIZE_SIGMAS = 3.0
-# What a box that stands still allows of speed, and of change to it.
-_STILL_MPS, _STILL_MPS2 = 0.1, 0.5
-_STEERING_SHARE = 0.5
 # A small box tells no heading: a few pixels too wide would turn a bus by 40 degrees.
 _TELLS_HEADING_PX = 90.0
-_CERTAIN = 1e-4  # radians; nought would leave nothing to solve for
-# A long vehicle that rolls goes where it points, but for this share of its speed.
-_ROLLS_MPS, _CUTS_CORNERS = 1.5, 0.1
 _FASTEST_RUNNER_MPS = 7.0
-# Of a long vehicle the box tells the heading as well as the rope does, and the two are weighed: error of the
-# rope, change of heading per root second, and what is too far off to be weighed, radians.
-_ROPE_SIGMA, _TURN_PER_ROOT_S, _ANOTHER_HEADING = 0.07, 0.3, 0.9
 # An edge this near to something in front of it may be where that begins, not where the road user ends.
 _HIDDEN_PX = 5.0
-_UNSURE_HEADING = math.sin(math.radians(20.0))
 _HEADINGS: Floats = np.asarray(np.deg2rad(np.arange(0.0, 180.0, 15.0)))
 # A vehicle that has not moved yet, this close behind a stop line, is taken to wait at it, turned as its lane
 # roughly is.
 _LANE_HEADINGS = np.array([0.0, 10.0, -10.0, 20.0, -20.0, 30.0, -30.0])
 _WAITS_WITHIN_M, _LANE_MARGIN_M = 40.0, 1.5
-
-
-@dataclass
-class _Placed:
-    """One track on the road.
-
-    Attributes:
-        state, covariance: as in edge.boxfit.
-        moved: whether its heading is that of its movement; else it is only what fits its box.
-        tail, tail_sigma_m: the end of the rope it drags: its heading is the direction of the taut rope.
-    """
-
-    kind: Kind
-    time: float
-    state: Floats
-    covariance: Floats
-    moved: bool
-    tail: Floats
-    tail_sigma_m: float
-
-    @property
-    def shape(self) -> Shape:
-        return SHAPES[self.kind]
-
-    @property
-    def sigma_m(self) -> float:
-        """Error of the place, but for what lasts: boxes always a little large, the ground plane."""
-        filtered = max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0)
-        if self.moved or self.kind == PEDESTRIAN:
-            return math.sqrt(filtered)
-        # Fitted with a heading that is off so much, the middle of a long vehicle is off with it.
-        turned_m = _UNSURE_HEADING * float(self.state[4] - self.state[5]) / 2
-        return math.sqrt(filtered + turned_m**2)
 
 
 class Stage:
@@ -130,7 +87,10 @@ class _Road:
         self._view, self._solid = _view(plane)
         heads = [head.region_px for head in site.signal_heads]
         self._heads_px: Floats = np.asarray(heads, np.float64).reshape(-1, 4)
-        self._placed: dict[int, _Placed] = {}
+        width, height = plane.image_size
+        margin = _BORDER_SHARE * width
+        self._border = np.array([margin, margin, width - margin, height - margin])
+        self._placed: dict[int, Placed] = {}
 
     def users(self, tracks: Sequence[Track], time: float, interval_s: float) -> tuple[RoadUser, ...]:
         """Return the confirmed tracks as road users."""
@@ -149,9 +109,9 @@ class _Road:
             if placed is None:
                 continue
             if placed.kind != track.kind:
-                _become(placed, track.kind)
+                become(placed, track.kind)
             step = time - placed.time
-            _move(placed, step, still=track.still)
+            move(placed, step, still=track.still)
             placed.time = time
 
     def _fit(self, tracks: Sequence[Track], time: float, interval_s: float) -> None:
@@ -178,8 +138,8 @@ class _Road:
             placed.state, placed.covariance = state[index], covariance[index]
             if not _tells_heading(track):
                 placed.covariance[7, 7] = unsure
-            _roll(placed)
-            self._turn(placed)
+            roll(placed)
+            turn(placed, whole=not self._at_border(track))
 
     def _start(self, track: Track, time: float) -> None:
         """Place a track for the first time: at the foot of its box, turned as its box fits best."""
@@ -193,7 +153,7 @@ class _Road:
         state = np.zeros((count, STATE))
         state[:, :2], state[:, 4:7], state[:, 7] = foot, shape.size_m, headings
         reach = np.array([15.0, 15.0, shape.fastest_mps, shape.fastest_mps])
-        covariance = np.diag(np.r_[reach, shape.size_sigma_m, _heading_sigma(shape)] ** 2)
+        covariance = np.diag(np.r_[reach, shape.size_sigma_m, heading_sigma(shape)] ** 2)
         boxes = self._boxes([track] * count, math.inf)
         state, covariances, misfit = fitted(
             state,
@@ -208,7 +168,7 @@ class _Road:
         best = int(np.argmin(misfit))
         if not np.isfinite(misfit[best]):
             return
-        placed = _Placed(
+        placed = Placed(
             kind=track.kind,
             time=time,
             state=state[best],
@@ -240,10 +200,7 @@ class _Road:
 
     def _boxes(self, tracks: Sequence[Track], interval_s: float) -> Boxes:
         edges = np.array([track.box_px for track in tracks], np.float64)
-        width, height = self._plane.image_size
-        margin = _BORDER_SHARE * width
-        border = np.array([margin, margin, width - margin, height - margin])
-        cut = np.concatenate([edges[:, :2] <= border[:2], edges[:, 2:] >= border[2:]], axis=1)
+        cut = np.concatenate([edges[:, :2] <= self._border[:2], edges[:, 2:] >= self._border[2:]], axis=1)
         cut |= hidden_edges(edges, self._heads_px, margin_px=_HIDDEN_PX)
         size = (edges[:, 2:] - edges[:, :2])[:, [0, 1, 0, 1]]
         share = np.array([SHAPES[track.kind].misfit for track in tracks])[:, None]
@@ -253,18 +210,10 @@ class _Road:
             sigma = sigma * np.array([2.0, np.inf, 2.0, 1.0])
         return Boxes(edges, sigma, cut)
 
-    def _turn(self, placed: _Placed) -> None:
-        """Let the rope follow: a heading changes only when the road user has gone on."""
-        here, sigma = placed.state[:2], placed.sigma_m
-        if not placed.moved and sigma < 0.5 * placed.tail_sigma_m:
-            placed.tail, placed.tail_sigma_m = here.copy(), sigma
-        gone = here - placed.tail
-        distance = float(np.linalg.norm(gone))
-        # A place that is unsure, as of a bus half in view, wanders without the bus turning.
-        if distance < max(placed.shape.rope_m, 2.0 * math.hypot(sigma, placed.tail_sigma_m)):
-            return
-        placed.tail, placed.tail_sigma_m = here - gone / distance * placed.shape.rope_m, sigma
-        _head(placed, math.atan2(gone[1], gone[0]), max(_ROPE_SIGMA, 2.0 * sigma / distance))
+    def _at_border(self, track: Track) -> bool:
+        left, top, right, bottom = track.box_px
+        low_x, low_y, high_x, high_y = self._border
+        return bool(left <= low_x or top <= low_y or right >= high_x or bottom >= high_y)
 
     def _users(self, tracks: Sequence[Track]) -> tuple[RoadUser, ...]:
         if not tracks:
@@ -321,113 +270,16 @@ def _size_limits(kinds: Sequence[Kind]) -> tuple[Floats, Floats]:
     return np.maximum(middle - reach, 0.1), middle + reach
 
 
-def _become(placed: _Placed, kind: Kind) -> None:
-    """Take another kind's size, and doubt the place as much as the sizes differ."""
-    change = np.abs(SHAPES[kind].size_m[:2] - placed.state[4:6]) / 2
-    placed.kind = kind
-    placed.state[4:7] = placed.shape.size_m
-    placed.covariance[4:, :] = placed.covariance[:, 4:] = 0.0
-    placed.covariance[(4, 5, 6), (4, 5, 6)] = placed.shape.size_sigma_m**2
-    placed.covariance[7, 7] = _heading_sigma(placed.shape) ** 2
-    placed.covariance[(0, 1), (0, 1)] += float(change.max()) ** 2
-
-
-def _heading_sigma(shape: Shape) -> float:
-    """Return how unsure a heading that fits the box is; all but sure where the box is not to change it."""
-    return max(shape.heading_sigma, _CERTAIN)
-
-
-def _move(placed: _Placed, step_s: float, *, still: bool) -> None:
-    """Foresee where a track is after a step: it goes on, and what is known of its size fades.
-
-    What stands still in the image has no speed; else flickering boxes would make parked cars dart about.
-    """
-    if still:
-        spread = placed.covariance[:, 2:4]
-        gain = spread @ np.linalg.inv(placed.covariance[2:4, 2:4] + _STILL_MPS**2 * np.eye(2))
-        placed.state = placed.state - gain @ placed.state[2:4]
-        placed.covariance = placed.covariance - gain @ spread.T
-    shape = placed.shape
-    kept = np.exp(-step_s / shape.size_lasts_s)
-    moves = np.eye(STATE)
-    moves[0, 2] = moves[1, 3] = step_s
-    moves[(4, 5, 6), (4, 5, 6)] = kept
-    placed.state = moves @ placed.state
-    placed.state[4:7] += (1.0 - kept) * shape.size_m
-    # White noise of acceleration as strong as if each lasted a second, so that the growth of the error does
-    # not depend on how many frames the second has.
-    noise = np.zeros((STATE, STATE))
-    power = _unforeseen(placed, still=still)
-    noise[:2, :2] = power * step_s**3 / 3
-    noise[:2, 2:4] = noise[2:4, :2] = power * step_s**2 / 2
-    noise[2:4, 2:4] = power * step_s
-    noise[(4, 5, 6), (4, 5, 6)] = (1.0 - kept**2) * shape.size_sigma_m**2
-    if shape.heading_sigma > 0 and not still:
-        noise[7, 7] = _TURN_PER_ROOT_S**2 * step_s
-    placed.covariance = moves @ placed.covariance @ moves.T + noise
-
-
-def _unforeseen(placed: _Placed, *, still: bool) -> Floats:
-    """Return the variance (2, 2) of the acceleration nobody foresees: wheels brake harder than they steer."""
-    if still:
-        return _STILL_MPS2**2 * np.eye(2)
-    along = placed.shape.acceleration_mps2**2 * np.eye(2)
-    if placed.kind == PEDESTRIAN or not placed.moved:
-        return along
-    left = np.array([-math.sin(placed.state[7]), math.cos(placed.state[7])])
-    return np.asarray(
-        along - (1.0 - _STEERING_SHARE**2) * placed.shape.acceleration_mps2**2 * np.outer(left, left)
-    )
-
-
-def _as_told(placed: _Placed, track: Track) -> Floats:
+def _as_told(placed: Placed, track: Track) -> Floats:
     """Return the covariance a box is fitted with: a small box tells a place, but no heading."""
     if _tells_heading(track):
         return placed.covariance
     told = placed.covariance.copy()
     told[7, :] = told[:, 7] = 0.0
-    told[7, 7] = _CERTAIN**2
+    told[7, 7] = CERTAIN**2
     return told
 
 
 def _tells_heading(track: Track) -> bool:
     left, top, right, bottom = track.box_px
     return max(right - left, bottom - top) >= _TELLS_HEADING_PX
-
-
-def _roll(placed: _Placed) -> None:
-    """Long vehicles roll where they point, or nearly: their middle cuts corners."""
-    along = np.array([math.cos(placed.state[7]), math.sin(placed.state[7])])
-    speed_mps = float(placed.state[2:4] @ along)
-    if placed.shape.heading_sigma == 0 or not placed.moved or speed_mps < _ROLLS_MPS:
-        return
-    slope = np.zeros(STATE)
-    slope[2], slope[3], slope[7] = -along[1], along[0], -speed_mps
-    sideways_mps = float(placed.state[3] * along[0] - placed.state[2] * along[1])
-    spread = placed.covariance @ slope
-    gain = spread / (float(slope @ spread) + (0.2 + _CUTS_CORNERS * speed_mps) ** 2)
-    placed.state = placed.state - gain * sideways_mps
-    placed.covariance = placed.covariance - np.outer(gain, spread)
-
-
-def _head(placed: _Placed, heading: float, sigma: float) -> None:
-    """Take in the direction a road user went, with its error, both in radians."""
-    turn = math.remainder(heading - float(placed.state[7]), math.tau)
-    if placed.shape.heading_sigma > 0 and not placed.moved and abs(turn) > math.pi / 2:
-        # The box tells front from back as little as a brick does.
-        placed.state[7] += math.copysign(math.pi, turn)
-        turn = math.remainder(heading - float(placed.state[7]), math.tau)
-    if placed.shape.heading_sigma > 0 and abs(turn) < _ANOTHER_HEADING:
-        gain = placed.covariance[:, 7] / (placed.covariance[7, 7] + sigma**2)
-        placed.state = placed.state + gain * turn
-        placed.covariance = placed.covariance - np.outer(gain, placed.covariance[7])
-    else:
-        wrong = abs(math.sin(turn))
-        if wrong > _UNSURE_HEADING:
-            # Fitted with a wholly other heading until now, it stood elsewhere.
-            shift_m = wrong * float(placed.state[4] - placed.state[5]) / 4
-            placed.covariance[(0, 1), (0, 1)] += shift_m**2
-        placed.state[7] = heading
-        placed.covariance[7, :] = placed.covariance[:, 7] = 0.0
-        placed.covariance[7, 7] = max(sigma * bool(placed.shape.heading_sigma), _CERTAIN) ** 2
-    placed.moved = True

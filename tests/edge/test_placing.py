@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -225,3 +226,45 @@ def test_a_change_of_class_takes_the_new_size() -> None:
 def test_the_same_boxes_give_the_same_scenes() -> None:
     first, second = (users(drive("car", eastbound(8.0), seconds=2.0)) for _ in range(2))
     assert repr(first) == repr(second)  # repr, for headings that are NaN at first
+
+
+def test_a_bus_that_comes_into_view_is_soon_known() -> None:
+    """For two seconds only part of it is in the image: unsure until it is whole, and without a heading."""
+    placed = users(drive("bus", eastbound(7.0, y=-4.0, start=-24.0), seconds=3.6))
+    for time, user in placed:
+        middle = -24.0 + 7.0 * time
+        if box_of("bus", middle, -4.0, 0.0)[0] < 1:
+            assert np.isnan(user.heading_deg)
+            assert np.hypot(user.x - middle, user.y + 4.0) < 4 * user.sigma_m
+    late = [(time, user) for time, user in placed if time > 2.8]
+    assert all(abs(user.heading_deg) < 10.0 for _, user in late)
+    assert max(abs(front(user)[0] - (-24.0 + 7.0 * time + 5.75)) for time, user in late) < 0.6
+
+
+def test_a_bus_that_leaves_goes_on_straight() -> None:
+    """Only its tail is still in the image: the lowest corner one sees is not the bus's lowest any more."""
+    way = eastbound(8.0, y=-14.0, start=-6.0)
+    leaving = [
+        (time, user)
+        for time, user in users(drive("bus", way, seconds=2.2))
+        if time > 1.0 and box_of("bus", *way(time))[2] > SIZE[0] - 2
+    ]
+    assert leaving
+    for time, user in leaving:
+        assert abs(user.heading_deg) < 10.0
+        assert np.hypot(user.x - way(time)[0], user.y - way(time)[1]) < 3 * user.sigma_m + 0.3
+
+
+def test_nobody_walks_at_forty_kilometres_an_hour() -> None:
+    """A piece of a vehicle that is called a pedestrian reaches no rule."""
+    fast = drive("pedestrian", eastbound(11.0, start=-8.0), seconds=1.4)
+    assert all(scene.users == () for time, scene in fast if time > 0.6)
+
+
+def test_a_far_parked_car_whose_box_flickers_does_not_dart_about() -> None:
+    scenes = drive(
+        "car", lambda time: (10.0, 16.0, 0.0), seconds=6.0, noise_px=2.0, still=lambda index: index > 12
+    )
+    held = [user for time, user in users(scenes) if time > 2.0]
+    steps = [np.hypot(b.x - a.x, b.y - a.y) * RATE_HZ for a, b in itertools.pairwise(held)]
+    assert np.percentile(steps, 95) < 0.5

@@ -1,8 +1,9 @@
 """Red-light entry: the front-most ground point crosses the stop line after red onset.
 
 Already across at onset is no entry. Who comes to stand with the front less than a metre over the line on red
-has not entered: judged is the instant at which it goes on. Δ = entry − onset is stored always, and if the
-onset lies within its error the outcome is undecidable.
+and goes on with the green has waited, not entered; who goes on in red has entered when the front crossed, or,
+if it only lay on the line (10 cm), when it went on. Δ = entry − onset is stored always, and if the onset
+lies within its error the outcome is undecidable.
 
 Source: Bonneson, Brewer & Zimmerman, Review and Evaluation of Factors that Affect the Frequency of
 Red-Light-Running, FHWA/TX-02/4027-1 (2001): 95 % of 541 violations fell within 2 s of the onset, so that

@@ -41,7 +41,8 @@ class Made:
 
 
 def straight(chance: random.Random) -> Made:
-    kind, time = chance.choice(VEHICLES), chance.uniform(92.0, 136.0)
+    kind = chance.choice(VEHICLES)
+    time = chance.choice((chance.uniform(92.0, 136.0), chance.uniform(96.5, 103.0)))
     car = drive(time=time, kind=kind, speed_mps=chance.uniform(3, 15), **A)
     rule: Rule | None = (
         "amber_entry" if 97 <= time < 100 else "red_light_entry" if 100 <= time < 130 else None

@@ -127,8 +127,36 @@ class Path:
         self.rows[fresh, SPEED_SIGMA] = self._noise(fresh) / np.sqrt(safe)
 
     def _noise(self, fresh: slice) -> Floats:
+        """Return the position error of rows: as stated, else the jitter that shows around each."""
         sigma = self.rows[fresh, SIGMA]
-        return np.asarray(np.where(np.isfinite(sigma), np.maximum(sigma, 0.01), 0.05))
+        known = np.isfinite(sigma)
+        if known.all():
+            return np.asarray(np.maximum(sigma, 0.01))
+        return np.asarray(np.where(known, np.maximum(sigma, 0.01), np.maximum(self._jitter(fresh), 0.05)))
+
+    def _jitter(self, fresh: slice) -> Floats:
+        """Return how far samples within ± 0.3 s lie from the chord of their neighbours, as one sigma."""
+        start = max(0, int(np.searchsorted(self.rows[:, TIME], self.rows[fresh.start, TIME] - HALF_S)) - 1)
+        rows = self.rows[start:]
+        if len(rows) < 3:
+            return np.zeros(fresh.stop - fresh.start)
+        times = rows[:, TIME]
+        step = times[2:] - times[:-2]
+        share = (times[1:-1] - times[:-2]) / np.maximum(step, 1e-6)
+        spread = 1 + share**2 + (1 - share) ** 2
+        off = np.zeros((2, len(rows)))
+        for axis, column in enumerate((X, Y)):
+            value = rows[:, column]
+            off[axis, 1:-1] = value[1:-1] - (1 - share) * value[:-2] - share * value[2:]
+        sums = np.zeros(len(rows) + 1)
+        squares = off[0] ** 2 + off[1] ** 2
+        squares[1:-1] /= 2 * spread
+        np.cumsum(squares, out=sums[1:])
+        own = rows[fresh.start - start : fresh.stop - start, TIME]
+        low = np.maximum(np.searchsorted(times, own - 0.3 - 1e-6), 1)
+        high = np.minimum(np.searchsorted(times, own + 0.3 + 1e-6, side="right"), len(rows) - 1)
+        mean = (sums[high] - sums[np.minimum(low, high)]) / np.maximum(high - low, 1)
+        return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
 
     def _headings(self, fresh: slice) -> bool:
         """Fill CX, CY; False while nothing tells the heading yet.

@@ -121,12 +121,12 @@ def _unforeseen(placed: Placed, *, still: bool) -> Floats:
 def turn(placed: Placed, *, whole: bool) -> None:
     """Let the rope follow: a heading changes only when the road user has gone on.
 
-    ``whole`` tells that it does not reach out of the image. What of a long vehicle is in view moves otherwise
-    than the vehicle: no rope is laid out for half a bus.
+    ``whole`` tells that it does not reach out of the image. What of a vehicle is in view moves otherwise than
+    the vehicle: no rope is laid out for half a bus.
     """
     here, sigma = placed.state[:2], placed.sigma_m
-    half_a_bus = not whole and placed.shape.heading_sigma > 0
-    if half_a_bus or (not placed.moved and sigma < 0.5 * placed.tail_sigma_m):
+    in_part = not whole and placed.kind != PEDESTRIAN
+    if in_part or (not placed.moved and sigma < 0.5 * placed.tail_sigma_m):
         placed.tail, placed.tail_sigma_m = here.copy(), sigma
     gone = here - placed.tail
     distance = float(np.linalg.norm(gone))

@@ -31,6 +31,8 @@ from edge.rules.ticks import (
 )
 
 CELL_M = 3.0
+# Cells are numbered row by row; a site is smaller than this many cells.
+ROW_OF_CELLS = 1_000_003
 LOOK_EVERY = 5
 # A meeting is over when neither look finds the two together for this long; then it is measured.
 QUIET_TICKS = 50
@@ -60,7 +62,7 @@ class MeetingWatch:
 
     def __init__(self, *, gap_s: float) -> None:
         self._gap_ticks = math.ceil(gap_s / TICK_S)
-        self._cells: dict[tuple[int, int], dict[int, tuple[int, float, float]]] = {}
+        self._cells: dict[int, dict[int, tuple[int, float, float]]] = {}
         self._ranges: dict[int, tuple[int, ...]] = {}
         self._open: dict[tuple[int, int], _Open] = {}
         self._looked = -(2**62)
@@ -126,21 +128,21 @@ class MeetingWatch:
                 goes_on = False
             self._ranges[part.path.serial] = tuple(ranges[-1].tolist())
         stays.sort(key=lambda stay: stay[:2])
-        for start, own, end, part, goes_on, cells in stays:
-            row = part.rows[start - part.start]
-            cx, cy = float(row[TCX]), float(row[TCY])
-            x0, y0, x1, y1 = cells
-            for cell in ((x, y) for x in range(x0, x1 + 1) for y in range(y0, y1 + 1)):
-                here = self._cells.setdefault(cell, {})
-                if not goes_on:
-                    for key, (last, ox, oy) in here.items():
-                        if (
-                            start - last <= self._gap_ticks
-                            and cx * ox + cy * oy < CROSSING_COSINE
-                            and key != own
-                        ):
-                            yield (start, own, key) if own < key else (start, key, own)
-                here[own] = (end, cx, cy)
+        all_cells, gap = self._cells, self._gap_ticks
+        for start, own, end, part, goes_on, (x0, y0, x1, y1) in stays:
+            _, _, cx, cy, *_ = part.rows[start - part.start].tolist()
+            visit = (end, cx, cy)
+            for x in range(x0 * ROW_OF_CELLS, (x1 + 1) * ROW_OF_CELLS, ROW_OF_CELLS):
+                for cell in range(x + y0, x + y1 + 1):
+                    here = all_cells.get(cell)
+                    if here is None:
+                        all_cells[cell] = {own: visit}
+                        continue
+                    if not goes_on:
+                        for key, (last, ox, oy) in here.items():
+                            if start - last <= gap and cx * ox + cy * oy < CROSSING_COSINE and key != own:
+                                yield (start, own, key) if own < key else (start, key, own)
+                    here[own] = visit
 
     def _sweep(self, until: int, board: TickBoard) -> None:
         if until - self._swept < 10 * QUIET_TICKS:

@@ -44,7 +44,7 @@ _LEARN_S = 8.0  # time constant with which the background follows the light
 _LEARN_EVERY = 3  # frames
 _GHOST_S = 0.4
 _STILL_S = 1.0
-_STEADY_SHARE = 0.8
+_GHOST_SHARE, _STILL_SHARE, _ALL_STEADY = 0.8, 0.6, 0.9  # of a patch
 # A red phase is rarely longer than two minutes; what has stood for five is parked and part of the street.
 _PARKED_S = 300.0
 _REGRET_S = 6.0
@@ -324,16 +324,19 @@ class Background:
             x2, y2 = min(left + wide + 3, width), min(top + high + 3, height)
             half = np.s_[y1:y2, x1:x2]
             alone = labels[half] == label
-            # All of it: the plain side of a truck is steady, too, but not the truck's outline.
-            if np.count_nonzero(steady[half][alone]) < _STEADY_SHARE * area:
+            lasting = alone & (self._steady_for[half] >= _STILL_S * self._rate)
+            steady_share = np.count_nonzero(steady[half] & alone) / area
+            lasting_share = np.count_nonzero(lasting) / area
+            # Most of it: the plain side of a truck is steady, too, but not the truck's outline.
+            if steady_share < _GHOST_SHARE and lasting_share < _STILL_SHARE:
                 continue
             part = np.s_[2 * y1 : 2 * y2, 2 * x1 : 2 * x2]
-            mask = _mask(
-                cv2.resize(alone.astype(np.uint8) * 255, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-            )
-            stays = float(np.percentile(self._steady_for[half][alone], 20)) >= _STILL_S * self._rate
+            stays = lasting_share >= _STILL_SHARE
+            # Who goes past in front of it just now is left out of it.
+            mask = _doubled(lasting if stays and steady_share < _ALL_STEADY else alone)
             verdict = _outline(image[part], lit[part], mask)
-            box = (2 * (x1 + 3), 2 * (y1 + 3), 2 * (x2 - 3), 2 * (y2 - 3))
+            left, top, wide, high = cv2.boundingRect(mask)
+            box = (2 * x1 + left, 2 * y1 + top, 2 * x1 + left + wide, 2 * y1 + top + high)
             if verdict == "ghost" or (stays and not self._plausible(box, verdict == "there")):
                 self._heal(image, _mask(cv2.dilate(mask, _RING)), 2 * x1, 2 * y1)
             elif stays:
@@ -385,6 +388,12 @@ _ONES = np.ones(3, np.float32)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _RING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+
+
+def _doubled(half: NDArray[np.bool_]) -> Mask:
+    """Return a mask of half the resolution in full, small gaps closed."""
+    full = cv2.resize(half.astype(np.uint8) * 255, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    return _mask(cv2.morphologyEx(full, cv2.MORPH_CLOSE, _RING))
 
 
 def _sharp(mask: MatLike, difference: Mask) -> Mask:

@@ -2,13 +2,13 @@
 
 ::
 
-    detector's thread   compute(k) ──────────────────────────── compute(k+1) ─────────────
-    this thread         redact → track → place → judge → record (k-1) → fetch, prepare (k+1)
-    decoder's process   decode(k+2), (k+3)
+    detector's thread   compute(k+1) ──────────────────────────────────────────── compute(k+2) ────────
+    this thread         redact(k) → fetch, prepare(k+2) → track → place → judge → record(k) → wait(k+1)
+    decoder's process   decode(k+3), (k+4)
 
 The detector takes nearly all of the time and lets go of the interpreter while it computes, so everything
 else is done beside it, and its next image waits ready when it is done: the line is as fast as the detector
-alone. Two images are alive at any time.
+alone. Two images are alive at any time, and behind ``redact`` none.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edge.recorder import Recorder
     from edge.redact import Redactor
     from edge.rules.engine import Engine
+    from edge.sketch import Sketch
     from edge.tracker import RoadUserTracker
     from models.detections import Detections, Detector
 
@@ -49,7 +50,7 @@ DISTRUST_S = 1.0
 MOST_FAILURES = 10
 # A thread that comes back from its computation waits for the interpreter as long as this; the usual 5 ms,
 # once a frame, would be a third of what a small detector takes.
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 
 Due = tuple[Finding, Clip | None]
 
@@ -114,6 +115,18 @@ class _Sent:
     computed: Future[Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What is left of a frame behind the redactor: no image."""
+
+    index: int
+    time: float
+    time_sigma_s: float
+    detections: Detections
+    sketch: Sketch
+    steady: bool
+
+
 class Line:
     """One source and everything its frames go through.
 
@@ -168,16 +181,16 @@ class Line:
     def __iter__(self) -> Iterator[Moment]:
         frames = iter(self._source)
         with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread, _prompt_threads():
-            current = self._sent(frames, thread)
+            current, following = self._sent(frames, thread), self._sent(frames, thread)
             while current is not None:
-                # In the queue before the current one is done, so that the detector never waits.
-                following = self._sent(frames, thread)
-                frame, detections = current.frame, self._detections(current)
-                del current
-                if detections is not None:
-                    yield self._moment(frame, detections)
-                del frame
-                current = following
+                detections = self._detections(current)
+                seen = None if detections is None else self._seen(current.frame, detections)
+                # No reference to the image is left here, and the one after the next is sent to the detector
+                # before anything else is done, so that it never waits.
+                current, following = following, None
+                following = None if current is None else self._sent(frames, thread)
+                if seen is not None:
+                    yield self._moment(seen)
 
     def finish(self) -> list[Due]:
         """Return the findings that are left, once no frame will come any more."""
@@ -223,26 +236,30 @@ class Line:
         self._failures = 0
         return detections
 
-    def _moment(self, frame: Frame, detections: Detections) -> Moment:
-        stage = self.timings.stage
-        with stage("watch"):
+    def _seen(self, frame: Frame, detections: Detections) -> _Seen:
+        """Take from an image all that is taken from it; it goes no further."""
+        with self.timings.stage("watch"):
             steady = self.watch is None or self.watch.trusted(frame.image, detections.boxes_px, frame.time)
-        with stage("redact"):
+        with self.timings.stage("redact"):
             sketch = self._redactor.ingest(frame, detections)
+        return _Seen(frame.index, frame.time, frame.time_sigma_s, detections, sketch, steady)
+
+    def _moment(self, seen: _Seen) -> Moment:
+        stage = self.timings.stage
         with stage("track"):
-            tracks = self._tracker.update(detections, frame.time)
+            tracks = self._tracker.update(seen.detections, seen.time)
         with stage("place"):
-            scene = self._stage.place(tracks, frame.time, frame.time_sigma_s)
-        if not self._frames_came_close(frame.time) or not steady:
+            scene = self._stage.place(tracks, seen.time, seen.time_sigma_s)
+        if not self._frames_came_close(seen.time) or not seen.steady:
             scene = dataclasses.replace(scene, trusted=False)
         with stage("judge"):
             findings = self._engine.judge(scene)
         with stage("record"):
-            self._recorder.add(sketch, scene)
+            self._recorder.add(seen.sketch, scene)
             for finding in findings:
                 self._recorder.hold(finding)
-            due = self._recorder.due(frame.time)
-        return Moment(frame.index, frame.time, scene, tuple(due))
+            due = self._recorder.due(seen.time)
+        return Moment(seen.index, seen.time, scene, tuple(due))
 
     def _frames_came_close(self, time: float) -> bool:
         """Return whether the frame rate was above the floor for the last second."""
@@ -254,10 +271,15 @@ class Line:
 
 @contextmanager
 def _prompt_threads() -> Iterator[None]:
-    """Let threads wait shorter for the interpreter."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(min(usual, SWITCH_S))
+    """Let threads wait shorter for the interpreter, and OpenCV keep to the thread that called it."""
+    import cv2
+
+    interval_s, opencv_threads = sys.getswitchinterval(), cv2.getNumThreads()
+    sys.setswitchinterval(min(interval_s, SWITCH_S))
+    # Its threads would take the detector's core for pictures too small to be shared out.
+    cv2.setNumThreads(1)
     try:
         yield
     finally:
-        sys.setswitchinterval(usual)
+        sys.setswitchinterval(interval_s)
+        cv2.setNumThreads(opencv_threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from broker.wire import LocalEvent
+from broker.wire import LocalEvent, MeasureName
 from edge.demo.truth import TrueEvent
 
 TOLERANCE_S = 0.5
@@ -22,6 +22,17 @@ _COLOURS: dict[Verdict, str] = {
     "missed": "red",
     "claimed": "red",
     "undecided, nothing there": "yellow",
+}
+
+
+_SAID: Mapping[MeasureName, tuple[str, str]] = {  # the measure that matters, of each rule
+    "into_red_s": ("into red", "s"),
+    "into_amber_s": ("into amber", "s"),
+    "into_clearance_s": ("into flashing", "s"),
+    "into_dont_walk_s": ("into don't walk", "s"),
+    "outside_m": ("outside", "m"),
+    "pet_s": ("PET", "s"),
+    "ttc_s": ("TTC", "s"),
 }
 
 
@@ -80,7 +91,7 @@ def print_comparison(comparison: Comparison, *, start_time: float, console: Cons
     table = Table(title="Found against truth", header_style="bold", title_justify="left")
     for name, justify in (("true", "right"), ("found", "right"), ("off", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's own literal type
-    for name in ("rule", "place", "road user", "measures", ""):
+    for name in ("rule", "place", "road user", "measured", ""):
         table.add_column(name, overflow="fold")
     for row in comparison.rows:
         table.add_row(*_cells(row, start_time))
@@ -114,8 +125,12 @@ def _measures(found: LocalEvent | None) -> str:
     if found is None:
         return ""
     return ", ".join(
-        f"{name} {measure.value:.1f}" + ("" if measure.sigma is None else f" ± {measure.sigma:.1f}")
-        for name, measure in sorted(found.measures.items())
+        f"{said} {found.measures[name].value:.1f}"
+        + ("" if found.measures[name].sigma is None else f" ± {found.measures[name].sigma:.1f}")
+        + " "
+        + unit
+        for name, (said, unit) in _SAID.items()
+        if name in found.measures
     )
 
 

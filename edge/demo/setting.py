@@ -30,6 +30,12 @@ class Setting:
 
 SETTINGS: Mapping[str, Setting] = {
     "afternoon": Setting(Camera((-16.0, -14.0, 10.5), (-2.2, -1.6, 0.0), IMAGE_SIZE, 74.0)),
+    # A step aside, the sun lower and further west, more noise.
+    "evening": Setting(
+        camera=Camera((-16.6, -13.7, 10.9), (-2.1, -1.5, 0.0), IMAGE_SIZE, 73.0),
+        light=Light(azimuth_deg=215.0, elevation_deg=40.0, shadow=0.54, drift=0.08, noise=3.0),
+        seed=11,
+    ),
     # Another pole, another lens, the sun lower and from the other side, more noise.
     "morning": Setting(
         camera=Camera((-14.5, -15.5, 11.5), (-1.8, -1.4, 0.0), IMAGE_SIZE, 70.0),

@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
-from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, noise_split, set_off, standing
+from edge.rules.gate import (
+    SET_OFF_SIGMA_S,
+    Crossing,
+    Gate,
+    Instant,
+    crossing_instant,
+    noise_split,
+    set_off,
+    standing,
+)
 from edge.rules.path import DEPTH, HALF_S, SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, Path, X, Y
 from edge.rules.places import Places
 from edge.rules.samples import Floats
@@ -27,6 +36,10 @@ WAITING_M = 0.1
 # Who stood this near the kerb within the last second was waiting there.
 KERBSIDE_M = 0.5
 KERBSIDE_S = 1.0
+# Where positions are better known than this, jitter carries nobody over the kerb.
+NOISY_M = 0.03
+# A speed over ± 0.5 s tells of a set-off about this long before it happens.
+SPEED_LEAD_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +206,7 @@ class CrossingWatch:
         return noise_split(window[:, TIME], window[:, X], window[:, SIGMA])
 
     def _start(self, path: Path, crossing: Crossing) -> Start:
-        until = max(crossing.after + HALF_S, crossing.confirmed if crossing.stood is not None else 0.0)
+        until = max(crossing.after + HALF_S, crossing.confirmed)
         first, last = path.span(crossing.before - LEARN_S, until + 1e-6)
         rows = path.rows[first : min(last, path.done)]
         at = min(int(np.searchsorted(rows[:, TIME], crossing.after)), len(rows) - 1)
@@ -205,6 +218,7 @@ class CrossingWatch:
             stood = min(int(np.searchsorted(rows[:, TIME], crossing.stood)), len(rows) - 1)
             if rows[stood, DEPTH] <= WAITING_M + 2.0 * float(np.nan_to_num(rows[stood, SIGMA])):
                 instant = went_on
+        instant = _end_of_wait(rows, instant) or instant
         x, y = (float(np.interp(instant.time, rows[:, TIME], rows[:, axis])) for axis in (X, Y))
         return Start(
             path=path,
@@ -235,6 +249,27 @@ class CrossingWatch:
         nearest = int(off.argmin())
         margin = self._places.site.thresholds.crosswalk_margin_m
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
+
+
+def _end_of_wait(rows: Floats, instant: Instant) -> Instant | None:
+    """Return when someone set off who stood at the kerb and whose position is too noisy to tell which side.
+
+    Jitter carries a waiting person over the kerb and back; the steps that led across are those after they
+    last stood. None where positions are exact, or where the crossing was later than that anyway.
+    """
+    sigma = rows[:, SIGMA]
+    noisy = np.isfinite(sigma) & (sigma > NOISY_M)
+    at_kerb = np.abs(rows[:, DEPTH]) <= WAITING_M + 2.0 * np.nan_to_num(sigma)
+    still = np.flatnonzero(noisy & at_kerb & standing(rows[:, SPEED], rows[:, SPEED_SIGMA]))
+    # A speed is that of the half second around: it rises before the first step is made.
+    if not len(still) or rows[still[-1], TIME] + SPEED_LEAD_S <= instant.time:
+        return None
+    return replace(
+        instant,
+        time=float(rows[still[-1], TIME]) + SPEED_LEAD_S,
+        sigma_s=math.hypot(float(rows[still[-1], TIME_SIGMA]), SET_OFF_SIGMA_S),
+        set_off=True,
+    )
 
 
 def _waited(rows: Floats, time: float) -> bool:

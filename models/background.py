@@ -8,7 +8,7 @@ Three things tell apart what a plain background subtraction mixes up:
 - **Ghosts.** Where something that was there from the start drives off, the place it uncovers differs from the
   background too. Its outline shows as an edge in the background and not in the frame; a thing that is there
   has it the other way round. A ghost is healed at once.
-- **Shadows.** Shade darkens all colours alike and keeps the ground's texture.
+- **Shadows**, see models/shade.py.
 
 Sources: Collins et al., "A system for video surveillance and monitoring" (CMU-RI-TR-00-12), for layers;
 Cucchiara et al., "Detecting moving objects, ghosts and shadows in video streams", IEEE TPAMI 25 (2003).
@@ -24,6 +24,8 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
+from models.shade import Shade
+
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -33,11 +35,6 @@ Box = tuple[int, int, int, int]
 _LEAST_DIFFERENCE = 13.0
 _MOST_DIFFERENCE = 60.0
 _NOISE_SIGMAS = 4.5
-# Shade keeps between this much and this much of the light; its tint and its texture stay the ground's.
-_SHADE_KEEPS = (0.38, 0.96)
-_SHADE_TINT = 0.03
-_SHADE_TEXTURE = 0.07
-_SHADE_BINS, _SHADE_MOST_VOTES, _SHADE_KNOWN_PX, _UMBRA_WITHIN = 29, 25, 500, 0.07
 _BODY_SHARE = 0.06  # of the picture's height: windows between body and roof, at most
 
 _LEARN_S = 8.0  # time constant with which the background follows the light
@@ -121,7 +118,7 @@ class Background:
         self._stills: list[Still] = []
         self._made = 0
         self._flooded = 0
-        self._umbra_votes = np.zeros(_SHADE_BINS)
+        self._shade = Shade()
 
     def see(self, image: Image) -> Foreground:
         """Return what differs in a frame (H, W, 3) BGR from the street without traffic."""
@@ -135,7 +132,7 @@ class Background:
         differing[self._ignored > 0] = 0
         self._forget_flood(smooth, differing)
         self._regret(smooth, differing)
-        shade = self._shade(smooth, lit, differing)
+        shade = self._shade.find(smooth, lit, differing, [still.box for still in self._stills])
         solid = _mask(cv2.subtract(differing, shade))
         # Ground is never seen between the upper and the lower parts of a body: that "shade" is its windows.
         within = cv2.bitwise_and(cv2.morphologyEx(solid, cv2.MORPH_CLOSE, self._upright), shade)
@@ -198,72 +195,6 @@ class Background:
         self._flooded = self._flooded + 1 if share > _FLOOD else 0
         if self._flooded > _FLOOD_S * self._rate:
             self._start(image)
-
-    # -- shade ---------------------------------------------------------------------------------------
-
-    def _shade(self, image: Image, lit: Image, differing: Mask) -> Mask:
-        """Return where the ground is only darker: alike in tint, and alike in texture round about."""
-        shade = np.zeros_like(differing)
-        where = np.flatnonzero(differing)
-        now, usual = (
-            picture.reshape(-1, 3).take(where, axis=0).astype(np.float32) for picture in (image, lit)
-        )
-        now_sum, usual_sum = now @ _ONES + 1.0, usual @ _ONES + 1.0
-        keeps = now_sum / usual_sum
-        between = (keeps > _SHADE_KEEPS[0]) & (keeps < _SHADE_KEEPS[1])
-        where, now, usual, keeps = where[between], now[between], usual[between], keeps[between]
-        tint = np.abs(now / now_sum[between, None] - usual / usual_sum[between, None]).max(
-            axis=1, initial=0.0
-        )
-        # Noise shows more in the tint of dark pixels.
-        alike_in_tint = tint < _SHADE_TINT + 2.0 / now_sum[between]
-        where, keeps = where[alike_in_tint], keeps[alike_in_tint]
-        if len(where) == 0:
-            return shade
-        rows, columns = np.divmod(where, differing.shape[1])
-        # The texture stays where the share of light is the same round about: its spread in a small window.
-        share, count = (np.zeros(differing.shape, np.float32) for _ in range(2))
-        share[rows, columns], count[rows, columns] = keeps, 1.0
-        half = (differing.shape[1] // 2, differing.shape[0] // 2)
-        sums = [
-            cv2.blur(cv2.resize(each, half, interpolation=cv2.INTER_AREA), (5, 5))
-            for each in (count, share, share * share)
-        ]
-        at = (np.minimum(rows // 2, half[1] - 1), np.minimum(columns // 2, half[0] - 1))
-        many, mean, square = (np.asarray(each)[at] for each in sums)
-        many = np.maximum(many, 1e-6)
-        spread = np.sqrt(np.maximum(square / many - (mean / many) ** 2, 0.0))
-        alike = (spread < _SHADE_TEXTURE) & (many > 0.4)
-        sure = (spread < _SHADE_TEXTURE / 2) & (many > 0.9)
-        for still in self._stills:
-            left, top, right, bottom = still.box
-            sure &= (columns < left) | (columns >= right) | (rows < top) | (rows >= bottom)
-        umbra = self._umbra(keeps[sure])
-        if umbra is not None:
-            alike = (np.abs(keeps - umbra) < _UMBRA_WITHIN) & (many > 0.3)
-        shade[rows[alike], columns[alike]] = 255
-        if umbra is None:  # known by its depth, a shadow may be thin; by its texture only a patch is sure
-            shade = _mask(cv2.morphologyEx(shade, cv2.MORPH_OPEN, _DISC))
-        # Its blurred rim is shade, too: darker by less, next to what was found.
-        rim = np.zeros_like(differing)
-        rim[rows, columns] = 255
-        return _mask(cv2.bitwise_and(cv2.dilate(shade, _RING), rim))
-
-    def _umbra(self, keeps: Floats) -> float | None:
-        """Return the share of light the shade of this hour keeps; None before it is known.
-
-        There is one sun: what shade keeps of the light is the same all over the street, and most of what
-        surely looks like shade is. A small shadow on a marked road has no texture to go by.
-        """
-        votes, edges = np.histogram(keeps, bins=_SHADE_BINS, range=_SHADE_KEEPS)
-        self._umbra_votes *= 0.998
-        self._umbra_votes += np.minimum(votes, _SHADE_MOST_VOTES)
-        smooth = np.convolve(self._umbra_votes, np.ones(3), mode="same")
-        best = int(smooth.argmax())
-        total = float(self._umbra_votes.sum())
-        if total < _SHADE_KNOWN_PX or smooth[best] < 0.25 * total:
-            return None
-        return float(edges[best] + edges[best + 1]) / 2
 
     # -- what stands ---------------------------------------------------------------------------------
 
@@ -384,7 +315,6 @@ class Background:
         self._healed = kept
 
 
-_ONES = np.ones(3, np.float32)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _RING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))

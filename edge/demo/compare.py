@@ -14,14 +14,15 @@ from broker.wire import LocalEvent, MeasureName
 from edge.demo.truth import TrueEvent
 
 TOLERANCE_S = 0.5
-Verdict = Literal["found", "late", "undecided", "missed", "claimed", "undecided, nothing there"]
+_WIDE = 110
+Verdict = Literal["found", "late", "undecided", "missed", "claimed", "doubted"]
 _COLOURS: dict[Verdict, str] = {
     "found": "green",
     "late": "red",
     "undecided": "red",
     "missed": "red",
     "claimed": "red",
-    "undecided, nothing there": "yellow",
+    "doubted": "yellow",
 }
 
 
@@ -53,7 +54,7 @@ class Comparison:
     @property
     def agrees(self) -> bool:
         """Return whether every event was found in time and nothing else was claimed."""
-        return all(row.verdict in ("found", "undecided, nothing there") for row in self.rows)
+        return all(row.verdict in ("found", "doubted") for row in self.rows)
 
 
 def compared(true: Sequence[TrueEvent], found: Sequence[LocalEvent], *, start_time: float) -> Comparison:
@@ -81,35 +82,38 @@ def compared(true: Sequence[TrueEvent], found: Sequence[LocalEvent], *, start_ti
         rows.append((truth.time, Row(_verdict(event, off_s), truth, event, off_s)))
     for j, event in enumerate(found):
         if j not in of_truth.values():
-            verdict: Verdict = "claimed" if event.outcome == "occurred" else "undecided, nothing there"
+            verdict: Verdict = "claimed" if event.outcome == "occurred" else "doubted"
             rows.append((_seconds(event, start_time), Row(verdict, None, event, None)))
     return Comparison(tuple(row for _, row in sorted(rows, key=lambda each: each[0])))
 
 
 def print_comparison(comparison: Comparison, *, start_time: float, console: Console) -> None:
-    """Print the table a person reads at the end of the demo."""
-    table = Table(title="Found against truth", header_style="bold", title_justify="left")
-    for name, justify in (("true", "right"), ("found", "right"), ("off", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's own literal type
-    for name in ("rule", "place", "road user", "measured", ""):
+    """Print the table a person reads at the end of the demo; with what was measured where there is room."""
+    wide = console.width >= _WIDE
+    table = Table(
+        title="Found against truth", header_style="bold", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("off", justify="right", no_wrap=True)
+    for name in ("rule", "place", "road users", *(("measured",) if wide else ()), ""):
         table.add_column(name, overflow="fold")
     for row in comparison.rows:
-        table.add_row(*_cells(row, start_time))
+        table.add_row(*_cells(row, start_time, wide=wide))
     console.print(table)
 
 
-def _cells(row: Row, start_time: float) -> tuple[str | Text, ...]:
+def _cells(row: Row, start_time: float, *, wide: bool) -> tuple[str | Text, ...]:
     true, found = row.true, row.found
     rule = true.rule if true is not None else found.rule if found is not None else ""
     place = true.place if true is not None else found.place if found is not None else ""
+    time = true.time if true is not None else _seconds(found, start_time) if found is not None else 0.0
     return (
-        "" if true is None else f"{true.time:.2f} s",
-        "" if found is None else f"{_seconds(found, start_time):.2f} s",
+        f"{time:.2f} s",
         "" if row.off_s is None else f"{row.off_s:+.2f}",
         rule.replace("_", " "),
         place,
         _users(true, found),
-        _measures(found),
+        *((_measures(found),) if wide else ()),
         Text(row.verdict, style=_COLOURS[row.verdict]),
     )
 

@@ -225,7 +225,7 @@ def _lengths(plane: Plane, ground: GroundPlane) -> Iterator[str]:
         error = float(np.hypot(*plane.sigma_m(known.px, 1.0)))
         if abs(measured - known.length_m) > max(3 * error, LENGTH_SHARE * known.length_m):
             yield (
-                f"ground_plane.lengths.{number}: measures {measured:.2f} ± {error:.2f} m on the ground plane, "
+                f"ground_plane.lengths.{number}: measures {measured:.2f} ± {error:.2f} m on the plane, "
                 f"length_m says {known.length_m:g}"
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
@@ -84,6 +85,12 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
     def refused(_request: Request, error: SiteError) -> JSONResponse:
         return JSONResponse({"problems": list(error.problems)}, 422)
 
+    @app.exception_handler(RequestValidationError)
+    def unreadable(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # Without what came: it may hold a NaN, which no JSON answer can carry.
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        return JSONResponse({"problems": problems}, 422)
+
     @app.exception_handler(HttpError)
     def odd(_request: Request, error: HttpError) -> JSONResponse:
         return JSONResponse({"problems": [str(error.detail)]}, error.status_code)
@@ -157,14 +164,20 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
 
     @app.post("/export")
     def export(draft: Draft) -> Response:
-        whole, _ = complete(desk.file.merged(draft.document))
-        text = json.dumps(geojson.features(site_of(whole, desk.file.path)), indent=1)
+        try:
+            whole, _ = complete(desk.file.merged(draft.document))
+            text = json.dumps(geojson.features(site_of(whole, desk.file.path)), indent=1)
+        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+            raise _not_a_site(error) from error
         return Response(text, media_type="application/geo+json")
 
     @app.post("/import")
     def import_(given: Import) -> JSONResponse:
-        whole, _ = complete(given.document)
-        return JSONResponse(geojson.places(given.text, site_of(whole, desk.file.path).site))
+        try:
+            whole, _ = complete(given.document)
+            return JSONResponse(geojson.places(given.text, site_of(whole, desk.file.path).site))
+        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+            raise _not_a_site(error) from error
 
     welcome = templates.get_template("welcome.html").render().encode()
     closed = templates.get_template("closed.html").render().encode()

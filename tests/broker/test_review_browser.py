@@ -53,25 +53,31 @@ def page(chromium: Browser, desk: Desk) -> Iterator[Page]:
     assert complaints == []
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key as a person does: once the page is there to hear it."""
+    page.wait_for_load_state()
+    page.keyboard.press(key)
+
+
 def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> None:
     expect(page.locator("table.queue tbody tr")).to_have_count(3)
-    page.keyboard.press("n")
+    press(page, "n")
     expect(page.locator("h1")).to_have_text("Red-light entry at N")
     expect(page.locator("#player svg").first).to_be_visible()
 
-    page.keyboard.press("c")
+    press(page, "c")
     expect(page.locator("h1")).to_have_text("Near miss at N")
     expect(page.get_by_role("status")).to_contain_text("Confirmed: red-light entry at N.")
-    page.keyboard.press("r")
+    press(page, "r")
     page.keyboard.press("n")  # in haste: must not call the decision back
     expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
 
-    page.keyboard.press("z")
+    press(page, "z")
     expect(page.locator("h1")).to_have_text("Near miss at N")
     expect(page.locator(".heading .badge").first).to_have_text("Undecided")
-    page.keyboard.press("u")
+    press(page, "u")
     expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
-    page.keyboard.press("u")
+    press(page, "u")
     expect(page).to_have_url(re.compile(r"/\?said="))
     expect(page.locator(".badge.unclear")).to_have_count(2)
     page.get_by_role("link", name="Statistics").click()

@@ -143,7 +143,10 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.mark.xfail(reason="the fifth stop line drawn through the page does not appear; calibrate is not finished", strict=False)
+@pytest.mark.xfail(
+    reason="the fifth stop line drawn through the page does not appear; calibrate is not finished",
+    strict=False,
+)
 def test_strudl_from_nothing_to_an_analysis(tmp_path: Path, data: Path) -> None:
     from calibration.editor.server import EditorServer
     from edge.analyze import run as analyze

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -93,11 +91,6 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
         problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"problems": problems}, 422)
 
-    @app.exception_handler(RequestValidationError)
-    def no_draft(_request: Request, error: RequestValidationError) -> JSONResponse:
-        lines = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
-        return JSONResponse({"problems": lines}, 422)
-
     @app.exception_handler(HttpError)
     def odd(_request: Request, error: HttpError) -> JSONResponse:
         return JSONResponse({"problems": [str(error.detail)]}, error.status_code)
@@ -148,14 +141,18 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
 
     @app.post("/fit")
     def fit(draft: Draft) -> JSONResponse:
-        with _told():
+        try:
             whole = desk.file.merged(draft.document)
             return JSONResponse(fitted(whole, path=desk.file.path, image_size=desk.image_size))
+        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
+            raise _not_a_site(error) from error
 
     @app.post("/save")
     def save(saving: Saving) -> JSONResponse:
-        with _told():
+        try:
             _, missing = complete(saving.document)
+        except (TypeError, AttributeError) as error:
+            raise _not_a_site(error) from error
         if missing:
             raise SiteError(missing)
         try:
@@ -188,19 +185,10 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
     return app
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Answer a draft whose very shape is wrong (a number where a table belongs) with words.
-
-    Raises:
-        SiteError: what was wrong.
-    """
-    try:
-        yield
-    except SiteError:
-        raise
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
-        raise SiteError([f"the draft is no site: {type(error).__name__}: {error}"]) from error
+def _not_a_site(error: Exception) -> SiteError:
+    if isinstance(error, SiteError):
+        return error
+    return SiteError([f"the draft is no site: {type(error).__name__}: {error}"])
 
 
 def _limit_m(file: SiteFile) -> float:

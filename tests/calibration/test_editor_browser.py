@@ -277,7 +277,7 @@ def draw_places(hand: Hand) -> None:
     hand.look_at("plan", (8.0, 21.0), scale=9.0)
     hand.tool("r")
     hand.outline("plan", KNOWN.roadways[0].polygon)
-    hand.look_at("plan", (8.5, 8.0), scale=14.0)
+    hand.look_at("plan", (8.5, 10.0), scale=11.0)
     for crosswalk in KNOWN.crosswalks:
         hand.tool("c")
         hand.outline("plan", crosswalk.polygon)

@@ -17,6 +17,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.never_who
 
 bench: $(VENV)/.dev
 	$(BIN)/nearmiss bench

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from broker.logs import json_to_stderr
+from broker.process import harden
 from broker.wire import Status
 from edge import __version__
 from edge.config import NodeConfig, load_node
@@ -76,6 +77,7 @@ def run(path: Path) -> int:
     Raises:
         InputError: every mistake in node.toml and in the files it names.
     """
+    harden()
     json_to_stderr()
     config = load_node(path)
     if config.source.url is not None:

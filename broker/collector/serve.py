@@ -19,12 +19,14 @@ from broker.collector.intake import Collector, Intake
 from broker.collector.retention import Sweeper
 from broker.collector.store import Store
 from broker.logs import json_to_stderr
+from broker.process import harden
 
 logger = logging.getLogger(__name__)
 
 
 def run(path: Path) -> int:
     """Collect until SIGTERM or Ctrl-C; 0 for a wanted end, 1 when a part of it ended by itself."""
+    harden()
     json_to_stderr()
     config = load_collector(path)
     store = Store(database_url(path, config))

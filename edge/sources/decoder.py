@@ -12,6 +12,7 @@ a script by ``edge.sources.file``; imports nothing of this project, so that it s
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import heapq
 import json
 import mmap
@@ -37,6 +38,7 @@ FORMATS = (
 )
 # 16k x 8k with room: beyond it a few bytes of file would claim gigabytes of memory.
 MAX_PIXELS = 160_000_000
+_PR_SET_DUMPABLE = 4
 
 
 @dataclass
@@ -213,6 +215,7 @@ def _listen(free: queue.SimpleQueue[int]) -> None:
 def main() -> None:
     path, memory_fd, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would be a raw frame on disk
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # nor may another process look; exec undid it
     out = os.dup(1)
     os.dup2(2, 1)  # nothing a library prints may mix with the records
     free: queue.SimpleQueue[int] = queue.SimpleQueue()

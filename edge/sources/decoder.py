@@ -7,6 +7,9 @@ a script by ``edge.sources.file``; imports nothing of this project, so that it s
     stdout  one JSON record a line: an ``opened`` record first, then ``slot`` and ``lost``, at last ``end``
             (null, or why it ends before the file does); or a single ``error``
     memory  ``slots`` images (H, W, 3) uint8 BGR, one after the other
+
+With a last argument it begins so many seconds after the first frame; with
+``--extent`` in place of all it prints one record of how long the recording is, and decodes one frame.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import contextlib
 import ctypes
 import heapq
 import json
+import math
 import mmap
 import os
 import queue
@@ -39,6 +43,8 @@ FORMATS = (
 # 16k x 8k with room: beyond it a few bytes of file would claim gigabytes of memory.
 MAX_PIXELS = 160_000_000
 _PR_SET_DUMPABLE = 4
+# Longer than the distance of key frames in most recordings.
+EARLIER_S = 10.0
 
 
 @dataclass
@@ -131,8 +137,17 @@ class Slots:
         np.copyto(self.images[slot], upright(image, rotation_deg))
 
 
-def decode(path: str, memory_fd: int, count: int, free: queue.SimpleQueue[int]) -> Iterator[dict[str, Any]]:
-    """Yield the records of a recording, filling a slot before each ``slot`` record."""
+class Unreadable(Exception):
+    """Not a recording; the message is one clear clause."""
+
+
+@contextlib.contextmanager
+def recording(path: str) -> Iterator[tuple[Any, Any]]:
+    """Open a recording; yields its container and its video stream.
+
+    Raises:
+        Unreadable: it is none, or holds no video.
+    """
     try:
         container = av.open(
             f"file:{path}", options={"format_whitelist": FORMATS, "protocol_whitelist": "file"}
@@ -140,46 +155,114 @@ def decode(path: str, memory_fd: int, count: int, free: queue.SimpleQueue[int]) 
     except (av.error.FFmpegError, ValueError) as error:
         # "Invalid argument" is how libavformat says that no format we take fits.
         reason = "" if isinstance(error, ValueError) else f" ({error.strerror})"
-        yield {"error": f"not a recording that can be read{reason}"}
-        return
+        raise Unreadable(f"not a recording that can be read{reason}") from error
     with container:
         streams = [
             each for each in container.streams.video if not each.disposition & each.disposition.attached_pic
         ]
         if not streams:
-            yield {"error": "has no video stream"}
-            return
+            raise Unreadable("has no video stream")
         stream = streams[0]
         stream.thread_type = "AUTO"
         # Without "explode" the decoder hides an error behind a picture it makes up.
         stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
-        slots: Slots | None = None
-        size = (0, 0)
-        lost: list[str] = []
-        for item in frames(container, stream):
-            if isinstance(item, str):
-                if slots is None:
-                    lost.append(item)
-                else:
-                    yield {"lost": item}
-                continue
-            index, picture = item
-            rotation_deg = int(picture.rotation)
-            turned = round(rotation_deg / 90) % 2 == 1
-            came = (picture.height, picture.width) if turned else (picture.width, picture.height)
+        yield container, stream
+
+
+def first_shown(container: Any, stream: Any) -> Any:
+    """Return the first frame that can be decoded.
+
+    Raises:
+        Unreadable: there is none.
+    """
+    lost = "it has no frames"
+    for item in frames(container, stream):
+        if not isinstance(item, str):
+            return item[1]
+        lost = item
+    raise Unreadable(f"holds no frame that can be decoded ({lost})")
+
+
+def extent(path: str) -> dict[str, Any]:
+    """Return size and duration of a recording: all its packets are read, one frame of it is decoded."""
+    try:
+        with recording(path) as (container, stream):
+            first = first_shown(container, stream)
+            start = first.pts if first.pts is not None else first.dts
+            turned = round(int(first.rotation) / 90) % 2 == 1
+            last, longest = start, 0
+            with contextlib.suppress(av.error.FFmpegError):  # as far as it can be read
+                for packet in container.demux(stream):
+                    pts = packet.pts if packet.pts is not None else packet.dts
+                    if pts is not None and not packet.is_discard:
+                        last = pts if last is None else max(last, pts)
+                        longest = max(longest, packet.duration or 0)
+            if start is None or last is None:
+                return {"error": "frames carry no timestamp"}
+            return {
+                "size": [first.height, first.width] if turned else [first.width, first.height],
+                "duration_s": float((last - start + longest) * stream.time_base),
+            }
+    except Unreadable as error:
+        return {"error": str(error)}
+
+
+def decode(
+    path: str, memory_fd: int, count: int, free: queue.SimpleQueue[int], *, from_s: float = 0.0
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of a recording, filling a slot before each ``slot`` record."""
+    try:
+        with recording(path) as (container, stream):
+            yield from _records(container, stream, memory_fd, count, free, from_s=from_s)
+    except Unreadable as error:
+        yield {"error": str(error)}
+
+
+def _records(
+    container: Any, stream: Any, memory_fd: int, count: int, free: queue.SimpleQueue[int], *, from_s: float
+) -> Iterator[dict[str, Any]]:
+    first_pts = wanted_pts = None
+    if from_s > 0:
+        first = first_shown(container, stream)
+        first_pts = first.pts if first.pts is not None else first.dts
+        if first_pts is None:
+            raise Unreadable("frames carry no timestamp, so none can be looked up by its time")
+        wanted_pts = first_pts + math.floor(from_s / stream.time_base)
+        # A transport stream has no index: a look-up may land at the key frame after.
+        earlier = max(first_pts, wanted_pts - math.ceil(EARLIER_S / stream.time_base))
+        container.seek(earlier, stream=stream, backward=True)
+    slots: Slots | None = None
+    size = (0, 0)
+    lost: list[str] = []
+    for item in frames(container, stream):
+        if isinstance(item, str):
             if slots is None:
-                size, slots = came, Slots(memory_fd, count=count, size=came)
-                yield _opened(container, stream, size)
-                yield from ({"lost": reason} for reason in lost)
-            elif came != size:
-                yield {"end": f"the image size changes from {size[0]}×{size[1]} to {came[0]}×{came[1]}"}
-                return
-            slot = free.get()
-            slots.fill(slot, picture, rotation_deg)
-            pts = picture.pts if picture.pts is not None else picture.dts
-            yield {"slot": slot, "index": index, "pts": pts}
+                lost.append(item)
+            else:
+                yield {"lost": item}
+            continue
+        index, picture = item
+        pts = picture.pts if picture.pts is not None else picture.dts
+        if wanted_pts is not None and (pts is None or pts < wanted_pts):
+            continue
+        rotation_deg = int(picture.rotation)
+        turned = round(rotation_deg / 90) % 2 == 1
+        came = (picture.height, picture.width) if turned else (picture.width, picture.height)
+        if slots is None:
+            size, slots = came, Slots(memory_fd, count=count, size=came)
+            yield {**_opened(container, stream, size), "first_pts": first_pts}
+            yield from ({"lost": reason} for reason in lost)
+        elif came != size:
+            yield {"end": f"the image size changes from {size[0]}×{size[1]} to {came[0]}×{came[1]}"}
+            return
+        slot = free.get()
+        slots.fill(slot, picture, rotation_deg)
+        yield {"slot": slot, "index": index, "pts": pts}
     if slots is None:
-        yield {"error": f"holds no frame that can be decoded ({lost[0] if lost else 'it has no frames'})"}
+        where = f" after {from_s:g} s" if from_s > 0 else ""
+        yield {
+            "error": f"holds no frame{where} that can be decoded ({lost[0] if lost else 'it has no frames'})"
+        }
     else:
         yield {"end": None}
 
@@ -213,14 +296,18 @@ def _listen(free: queue.SimpleQueue[int]) -> None:
 
 
 def main() -> None:
-    path, memory_fd, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would be a raw frame on disk
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # nor may another process look; exec undid it
+    if sys.argv[1] == "--extent":
+        print(json.dumps(extent(sys.argv[2])), flush=True)  # noqa: T201 — the one record there is
+        os._exit(0)
+    path, memory_fd, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    from_s = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
     out = os.dup(1)
     os.dup2(2, 1)  # nothing a library prints may mix with the records
     free: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(free,), daemon=True).start()
-    for record in decode(path, memory_fd, count, free):
+    for record in decode(path, memory_fd, count, free, from_s=from_s):
         os.write(out, json.dumps(record).encode() + b"\n")
     os._exit(0)
 

@@ -29,13 +29,19 @@ LOG_ENDS = "the log of capture times ends before the recording"
 
 
 def open_video(
-    path: Path, *, start_time: float | None = None, times: Path | None = None, timeout_s: float = TIMEOUT_S
+    path: Path,
+    *,
+    start_time: float | None = None,
+    times: Path | None = None,
+    from_s: float = 0.0,
+    timeout_s: float = TIMEOUT_S,
 ) -> VideoSource:
     """Open a recording and decode its first frame.
 
     Args:
         start_time: seconds UTC of the first frame (None: 0, or what the log of times says).
         times: log of capture times, one line per frame; else the file's own timestamps count.
+        from_s: begin so long after the file's first frame; without ``times`` alone, whose lines count all.
 
     Raises:
         InputError: no such file, not a recording, no frame that can be decoded, a log that does not fit.
@@ -49,7 +55,7 @@ def open_video(
         except InputError as error:
             problems += error.problems
     try:
-        process = _decoder_of(path, timeout_s)
+        process = _decoder_of(path, timeout_s, from_s)
         opened = _opened(path, process)
         source = VideoSource(path, process, opened, log=log, start_time=start_time or 0.0)
         if log is not None and source.frame_count not in (None, len(log.times)):
@@ -97,7 +103,8 @@ class VideoSource:
     ) -> None:
         self.path = path
         self.image_size: tuple[int, int] = (opened["size"][0], opened["size"][1])
-        self.frame_count: int | None = opened["frames"]
+        # Of a part of a file nobody says how many frames it holds.
+        self.frame_count: int | None = opened["frames"] if opened["first_pts"] is None else None
         self.duration_s: float | None = opened["duration_s"] or opened["file_duration_s"]
         self._duration_is_the_streams = opened["duration_s"] is not None
         self.rate_hz: float | None = opened["rate_hz"]
@@ -110,6 +117,10 @@ class VideoSource:
         self.frames_read = 0
         self._log, self._start_time = log, start_time
         self._clock: Clock | None = clock_from_log(log.times) if log is not None else None
+        if log is None and opened["first_pts"] is not None:
+            self._clock = clock_from_timestamps(
+                opened["first_pts"], time_base_s=self._time_base_s, start_time=start_time
+            )
         self.start_time = start_time if log is None else log.times[0]
         self._last: float | None = None
         self._last_index = -1
@@ -236,7 +247,7 @@ class VideoSource:
         return f"the file ends {until - last:.1f} s early" if until - last > slack_s else None
 
 
-def _decoder_of(path: Path, timeout_s: float) -> DecoderProcess:
+def _decoder_of(path: Path, timeout_s: float, from_s: float) -> DecoderProcess:
     try:
         size = path.stat().st_size
         if path.is_dir():
@@ -249,7 +260,7 @@ def _decoder_of(path: Path, timeout_s: float) -> DecoderProcess:
             pass
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return DecoderProcess(path, timeout_s=timeout_s)
+    return DecoderProcess(path, timeout_s=timeout_s, from_s=from_s)
 
 
 def _opened(path: Path, process: DecoderProcess) -> dict[str, Any]:

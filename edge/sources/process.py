@@ -32,7 +32,7 @@ class DecoderProcess:
     leaves nothing behind. Its process ends when this one does, because its standard input does.
     """
 
-    def __init__(self, path: Path, *, timeout_s: float, decoder: Path = DECODER) -> None:
+    def __init__(self, path: Path, *, timeout_s: float, from_s: float = 0.0, decoder: Path = DECODER) -> None:
         self.timeout_s = timeout_s
         self._memory_fd = os.memfd_create("nearmiss-frames", os.MFD_CLOEXEC)
         self._images: NDArray[np.uint8] | None = None
@@ -40,7 +40,10 @@ class DecoderProcess:
         # -P: else the folder of the script would be searched for modules. A process group of its own: else
         # Ctrl-C, which the terminal sends to the whole group, would take the decoder before its last frames.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(decoder), str(path.absolute()), str(self._memory_fd), str(SLOTS)],
+            [
+                *(sys.executable, "-P", str(decoder), str(path.absolute())),
+                *(str(self._memory_fd), str(SLOTS), str(from_s)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from edge.errors import InputError
 from edge.frame import Frame, Gap
 from edge.sources.clock import timestamp_sigma_s
 from edge.sources.decoder import Order, upright
+from edge.sources.extent import extent
 from edge.sources.file import open_video
 from tests.edge.videos import picture, write_sound, write_video
 
@@ -263,3 +264,37 @@ def test_strudl_clip_with_its_log(data: Path) -> None:
     assert frames[0].time == 1370538279.84  # 2013-06-06T17:04:39.840Z
     assert frames[-1].time == pytest.approx(frames[0].time + 4.72)
     assert frames[0].time_sigma_s == pytest.approx(0.01 / 12**0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.ts", "libx264")]
+)
+def test_a_recording_can_be_begun_in_the_middle(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_video(tmp_path / name, codec=codec)
+    whole, _ = read(path, start_time=1e9)
+    with open_video(path, start_time=1e9, from_s=1.45) as source:
+        part = list(source)
+        assert source.gaps == ()
+    assert [frame.time for frame in part] == [frame.time for frame in whole if frame.time > 1e9 + 1.44]
+    for frame, same in zip(part, whole[-len(part) :], strict=True):
+        assert np.array_equal(frame.image, same.image)
+
+
+def test_a_recording_cannot_be_begun_behind_its_end(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a.mp4: holds no frame after 9 s that can be decoded"):
+        open_video(write_video(tmp_path / "a.mp4"), from_s=9.0)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4"), ("a.ts", "libx264")])
+def test_the_extent_is_what_a_file_holds(tmp_path: Path, name: str, codec: str) -> None:
+    found = extent(write_video(tmp_path / name, codec=codec, count=30, rate=10))
+    assert found.image_size == (64, 48)
+    assert found.duration_s == pytest.approx(3.0, abs=0.11)
+
+
+def test_the_extent_of_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(InputError, match=r"a.mp4: not a recording that can be read"):
+        extent(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"b.mp4: has no video stream"):
+        extent(write_sound(tmp_path / "b.mp4"))

@@ -259,6 +259,11 @@ class Status(Record):
     camera: Literal["unknown", "steady", "moved"] | None = None
     camera_shift_px: Annotated[float, Field(ge=0, le=10_000)] | None = None
     camera_shift_m: Annotated[float, Field(ge=0, le=1000)] | None = None
+    # Signal groups whose two sources disagree; whether the feed of signal states is heard, and how long after
+    # a change its message comes (an offset of the sender's clock shows the same).
+    signals_disagree: Annotated[tuple[PlaceId, ...], Field(max_length=64)] = ()
+    signal_feed: Literal["connected", "lost"] | None = None
+    signal_delay_s: Annotated[float, Field(ge=-60, le=3600)] | None = None
     software: Software
 
 

@@ -82,9 +82,13 @@ class DetectorConfig(_Record):
 
 
 class SignalsConfig(_Record):
-    """Where signal states come from: a file of signals.csv's form."""
+    """Where signal states come from: a file, and the broker of the site's ``signal_feed``.
+
+    Without ``broker`` the feed comes by the node's own.
+    """
 
     file: FilePath | None = None
+    broker: BrokerAddress | None = None
 
 
 class ClipsConfig(_Record):

@@ -28,6 +28,7 @@ from edge.errors import InputError
 from edge.outbox import Outbox
 from edge.publish import Publisher
 from edge.rules.finding import Finding
+from edge.signal_listener import Listener
 from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ RATE_OVER_S = 5.0
 PLATE_EVERY_S = 86_400.0
 # Findings a consequence may still name; causes lie seconds back.
 FINDINGS_KEPT = 1000
+MOST_GROUPS_TOLD = 64
 
 
 class _Stopped(Exception):
@@ -109,6 +111,7 @@ def _inputs(path: Path, config: NodeConfig) -> Inputs:
         start=config.source.start,
         times=beside(config.source.times),
         clips=config.clips.mode,
+        now=time.time,
     )
 
 
@@ -135,6 +138,13 @@ class Node:
             port=config.broker.port,
             health=self._status,
         )
+        self._listener: Listener | None = None
+        if inputs.feed is not None:
+            self._listener = Listener(
+                inputs.feed,
+                config.signals.broker or config.broker,
+                client_id=f"nearmiss-{self._site}-{self._id}-signals",
+            )
         self._given: dict[int, tuple[Finding, int]] = {}
         self._number = 0
         self._stopping = False
@@ -148,6 +158,8 @@ class Node:
         line, redactor, engine = self._line()
         self._watch = line.watch
         self._publisher.start()
+        if self._listener is not None:
+            self._listener.start()
         code = 0
         with self._signals(line):
             try:
@@ -160,6 +172,8 @@ class Node:
                 self._finish(line, engine)
         self._figures.state = "stopped"
         self._publisher.close()
+        if self._listener is not None:
+            self._listener.close()
         level = self._outbox.level()
         logger.info("stopped; %d messages wait for their receipt", level.rows)
         return code
@@ -186,6 +200,9 @@ class Node:
                 self._agreement.note(moment.time)
                 if not self._publisher.alive:
                     logger.error("the publish thread ended: %s", self._publisher.error)
+                    return 1
+                if self._listener is not None and not self._listener.alive:
+                    logger.error("the thread of the signal feed ended: %s", self._listener.error)
                     return 1
         except DetectorFailedError as error:
             logger.error("%s", error)
@@ -248,7 +265,8 @@ class Node:
         self._figures.measure()
         state = self._figures.state
         moved = self._watch is not None and self._watch.state == "moved"
-        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing, moved)
+        deaf = self._listener is not None and not self._listener.connected
+        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing, moved, deaf)
         if state == "running" and any(troubles):
             state = "degraded"
         return Status.model_validate(
@@ -266,6 +284,9 @@ class Node:
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
                 **self._camera(),
+                "signals_disagree": self._agreement.disagreeing[:MOST_GROUPS_TOLD],
+                "signal_feed": None if self._listener is None else ("lost" if deaf else "connected"),
+                "signal_delay_s": None if self._listener is None else self._listener.delay_s,
                 "software": f"nearmiss {__version__}",
             }
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from calibration.site import Site
     from edge.scene import Signals
     from edge.signals.crosscheck import CrossChecked
+    from edge.signals.feed import Feed
     from edge.signals.lamp import LampReader
     from edge.signals.sources import Sources
     from edge.sources.file import VideoSource
@@ -37,6 +38,7 @@ class Inputs:
     Attributes:
         signals_given: whether anything tells them: a file, lamps in view, a plan.
         lamps: reads the signal heads on the way; None where none is to be read.
+        feed: to be given each signal message; None where the site has none, or nobody listens.
         checked: the comparisons of two signal sources.
         threads: of the detector.
         structure: of the scene when the ground plane was fitted; None where nobody kept it.
@@ -51,6 +53,7 @@ class Inputs:
     mode: Mode
     threads: int
     lamps: LampReader | None = None
+    feed: Feed | None = None
     checked: tuple[CrossChecked, ...] = ()
     structure: Structure | None = None
 
@@ -67,8 +70,12 @@ def opened(
     start: str | None,
     times: Path | None,
     clips: str,
+    now: Callable[[], float] | None = None,
 ) -> Inputs:
     """Open and check every input.
+
+    Args:
+        now: the clock, seconds UTC, where the site's feed of signal states is listened to.
 
     Raises:
         InputError: with the mistakes of all of them.
@@ -86,7 +93,7 @@ def opened(
     try:
         found = mistakes.of(lambda: load_site(site))
         plane = None if found is None else _plane(found, site, video, source, mistakes)
-        told = None if found is None else mistakes.of(lambda: _sources(found, signals, first))
+        told = None if found is None else mistakes.of(lambda: _sources(found, signals, first, now))
         structure = mistakes.of(lambda: _structure(site, source))
         threads = threads or default_threads()
         detector: Detector | None = None
@@ -118,6 +125,7 @@ def opened(
         mode=cast("Mode", clips),
         threads=threads,
         lamps=told.lamps,
+        feed=told.feed,
         checked=told.checked,
         structure=structure,
     )
@@ -215,10 +223,10 @@ def _structure(site: Path, source: VideoSource | None) -> Structure | None:
     return structure
 
 
-def _sources(site: Site, signals: Path | None, start_time: float) -> Sources:
+def _sources(site: Site, signals: Path | None, start_time: float, now: Callable[[], float] | None) -> Sources:
     from edge.signals.sources import sources_of
 
-    return sources_of(site, signals, start_time=start_time, lamps=True)
+    return sources_of(site, signals, start_time=start_time, lamps=True, now=now)
 
 
 class _Mistakes:

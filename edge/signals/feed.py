@@ -1,7 +1,7 @@
 """Signal states that arrive as messages: one plain record a change, or SPaT.
 
-A feed is given each message by whoever holds the connection (``broker.mqtt.Session(subscriptions=
-feed.subscriptions, on_message=feed.receive)``), and keeps the history a rule may ask.
+A feed is given each message by whoever holds the connection (``edge.signal_listener``), and keeps the history
+a rule may ask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from calibration.site import PlaceId, SignalFeed, SignalState, Site
 from edge.scene import SignalReading
-from edge.signals.history import LiveHistory, Shown
+from edge.signals.history import LiveHistory, Shown, unknown
 from edge.signals.spat import LONGEST_MESSAGE, SpatError, SpatReader
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ LONGEST_RECORD = 10_000
 MOST_AHEAD_S = 10.0
 # SPaT repeats itself ten times a second: what is older than this tells nothing about now.
 MOST_OFF_S = 30.0
+# Rules judge half a second behind the frames: what is told later than this after a change came too late.
+LATE_S = 0.5
 
 
 class PlainState(BaseModel):
@@ -41,10 +43,17 @@ class PlainState(BaseModel):
 
 
 class Feed(Protocol):
-    """A source of signal states that listens to messages."""
+    """A source of signal states that listens to messages.
+
+    Attributes:
+        refused: messages that could not be used.
+        delay_s: how long after its own time the last message with news came: the way of the message, and
+            by how much the sender's clock is behind; None before the first.
+    """
 
     history: LiveHistory
     refused: int
+    delay_s: float | None
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -53,6 +62,10 @@ class Feed(Protocol):
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take one message; one that cannot be used is counted in ``refused`` and changes nothing."""
+        ...
+
+    def lost(self) -> None:
+        """Take that messages may be missed from now on: what was said last holds no longer."""
         ...
 
 
@@ -71,10 +84,13 @@ class PlainFeed:
     def __init__(self, site: Site, feed: SignalFeed, *, now: Callable[[], float]) -> None:
         self.history = LiveHistory(stale_after_s=feed.stale_after_s or float("inf"))
         self.refused = 0
+        self.delay_s: float | None = None
         self.subscriptions = (feed.topic,)
         self._groups = site.signal_groups
         self._sigma_s = feed.clock_sigma_s
         self._now = now
+        self._said: dict[str, SignalReading] = {}
+        self._lost: dict[str, float] = {}
         self._complaint = _Complaint()
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -91,10 +107,28 @@ class PlainFeed:
             self._refuse(f"a time {time - now:.0f} s ahead of the clock")
         else:
             sigma_s = self._sigma_s if record.sigma_s is None else record.sigma_s
-            self.history.append(SignalReading(record.group, record.state, time, sigma_s, "mqtt"))
+            self._take(SignalReading(record.group, record.state, time, sigma_s, "mqtt"), time, now)
             # A repetition carries the time of the change; that it arrived shows the sender is alive.
             self.history.heard(record.group, now)
             self._complaint.over()
+
+    def lost(self) -> None:
+        now = self._now()
+        for group in self._said.keys() - self._lost.keys():
+            if self.history.append(Shown(now, unknown(group))):
+                self._lost[group] = now
+
+    def _take(self, reading: SignalReading, time: float, now: float) -> None:
+        last, lost = self._said.get(reading.group), self._lost.pop(reading.group, None)
+        same = last is not None and (last.state, last.since) == (reading.state, reading.since)
+        if lost is not None and (same or time < lost):
+            # Nothing was missed, or only this very change: the time it tells is known.
+            self.history.retract(reading.group, lost)
+        if self.history.append(reading):
+            self._said[reading.group] = reading
+            if last is not None and lost is None:
+                self.delay_s = round(now - time, 1)
+                self._complaint.late(now - time)
 
     def _refuse(self, reason: str) -> None:
         self.refused += 1
@@ -108,7 +142,9 @@ class SpatFeed:
         stale_after_s = site.spat.stale_after_s if site.spat.sends == "always" else float("inf")
         self.history = LiveHistory(stale_after_s=stale_after_s)
         self.refused = 0
+        self.delay_s: float | None = None
         self.subscriptions = (feed.topic,)
+        self._now = now
         self._reader = SpatReader(site, near=now, most_off_s=MOST_OFF_S)
         self._complaint = _Complaint()
 
@@ -122,7 +158,14 @@ class SpatFeed:
             self._complaint.about(str(error))
             return
         add(self.history, shown, heard)
+        if heard:
+            delay_s = self._now() - max(heard.values())
+            self.delay_s = round(delay_s, 1)
+            self._complaint.late(delay_s)
         self._complaint.over()
+
+    def lost(self) -> None:
+        add(self.history, self._reader.lost(self._now()), {})
 
 
 def add(history: LiveHistory, shown: list[Shown], heard: dict[str, float]) -> None:
@@ -134,10 +177,11 @@ def add(history: LiveHistory, shown: list[Shown], heard: dict[str, float]) -> No
 
 
 class _Complaint:
-    """Says once that messages are refused, not for each."""
+    """Says once that messages are refused or late, not for each."""
 
     def __init__(self) -> None:
         self._said = False
+        self._late = False
 
     def about(self, reason: str) -> None:
         if not self._said:
@@ -146,6 +190,15 @@ class _Complaint:
 
     def over(self) -> None:
         self._said = False
+
+    def late(self, delay_s: float) -> None:
+        if delay_s > LATE_S and not self._late:
+            logger.warning(
+                "signal states come %.1f s after their own time: the sender's clock is behind, or they are late "
+                "for what happened in between",
+                delay_s,
+            )
+        self._late = delay_s > LATE_S
 
 
 def _plain(payload: bytes) -> PlainState:

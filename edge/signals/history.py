@@ -218,6 +218,12 @@ class Sightings:
             for group, (time, _) in self._seen.items()
         ]
 
+    def lost(self, time: float) -> list[Shown]:
+        """Return that nothing is known from an instant on, until the next sighting of each group."""
+        lost = [self._unseen(group, "unknown", time) for group in self._seen]
+        self._seen = {}
+        return lost
+
     def _unseen(self, group: str, state: State, time: float) -> Shown:
         return Shown(time, SignalReading(group, state, None, math.inf, self._source))
 

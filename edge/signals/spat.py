@@ -185,6 +185,10 @@ class SpatReader:
         """Return that nothing is known past the last message."""
         return self._sightings.end()
 
+    def lost(self, time: float) -> list[Shown]:
+        """Return that messages may have been missed from an instant on."""
+        return self._sightings.lost(time)
+
     def _time(self, state: SpatState) -> float:
         live = self._most_off_s is not None
         known = self._last[0] if self._last is not None and not live else None

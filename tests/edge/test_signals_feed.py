@@ -105,6 +105,40 @@ def test_refusals_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 2
 
 
+@pytest.mark.parametrize(
+    ("after", "state", "since"),
+    [
+        pytest.param(None, "unknown", None, id="nothing since"),
+        pytest.param(("red", NOW - 9), "red", NOW - 9, id="the same word again: nothing was missed"),
+        pytest.param(("green", NOW - 2), "green", NOW - 2, id="the change that was missed, with its time"),
+    ],
+)
+def test_a_lost_connection_is_believed_again_only_by_a_new_word(
+    after: tuple[str, float] | None, state: str, since: float | None
+) -> None:
+    signals = feed()
+    signals.receive("city/5th/signals", said(time=NOW - 9))
+    signals.lost()
+    signals.lost()
+    if after is not None:
+        signals.receive("city/5th/signals", said(state=after[0], time=after[1]))
+    reading = signals.history.at("N", NOW)
+    assert (reading.state, reading.since) == (state, since)
+    assert signals.history.at("N", NOW - 5).state == "red"
+
+
+def test_late_news_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    signals = feed()
+    for state, time in [("red", NOW - 60), ("green", NOW - 0.2), ("green", NOW - 0.2)]:
+        signals.receive("city/5th/signals", said(state=state, time=time))
+    assert signals.delay_s == 0.2  # the first word tells no delay: it may have been kept by the broker
+    late = feed()
+    for state, time in [("red", NOW - 60), ("green", NOW - 4), ("red", NOW - 2)]:
+        late.receive("city/5th/signals", said(state=state, time=time))
+    assert late.delay_s == 2.0
+    assert [record.message[:26] for record in caplog.records] == ["signal states come 4.0 s a"]
+
+
 @pytest.mark.broker
 def test_a_feed_over_a_real_broker() -> None:
     signals = feed()

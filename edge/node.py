@@ -5,26 +5,22 @@ What was found is in the outbox at once, which outlives the process; broker and 
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import math
 import secrets
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from broker.logs import json_to_stderr
 from broker.process import harden
-from broker.wire import Status
-from edge import __version__
 from edge.config import NodeConfig, load_node
 from edge.dispatch import Dispatch
+from edge.ending import Ending, Stopped
 from edge.errors import InputError
+from edge.exclusive import only_user
+from edge.health import Figures, Health
 from edge.outbox import Outbox
 from edge.publish import Publisher
 from edge.rules.finding import Finding
@@ -32,7 +28,6 @@ from edge.signal_listener import Listener
 from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
-    from edge.camera_watch import CameraWatch
     from edge.opening import Inputs
     from edge.pipeline import Due, Line, Moment
     from edge.redact import Redactor
@@ -40,37 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# SIGTERM lets the frames on the line finish; a source that hangs is left after this.
-PATIENCE_S = 3.0
 QUARTER_S = 900.0
-RATE_OVER_S = 5.0
 PLATE_EVERY_S = 86_400.0
 # Findings a consequence may still name; causes lie seconds back.
 FINDINGS_KEPT = 1000
-MOST_GROUPS_TOLD = 64
-
-
-class _Stopped(Exception):
-    """The wanted end of a source that hangs."""
-
-
-@dataclass
-class Figures:
-    """How the node is doing; read by the publish thread."""
-
-    state: str = "starting"
-    detector: str | None = None
-    provider: str | None = None
-    frames: int = 0
-    frame_rate_hz: float | None = None  # over the last stretch that was measured
-    _since: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
-
-    def measure(self) -> None:
-        """Take the frame rate anew where the last one is some seconds old."""
-        now, (then, frames) = time.monotonic(), self._since
-        if now - then >= RATE_OVER_S:
-            self.frame_rate_hz = round(min((self.frames - frames) / (now - then), 1000.0), 1)
-            self._since = (now, self.frames)
 
 
 def run(path: Path) -> int:
@@ -88,7 +56,7 @@ def run(path: Path) -> int:
     outbox_path = path.parent / config.outbox.path
     with ExitStack() as stack:
         stack.enter_context(inputs.source)
-        stack.enter_context(_only_user(outbox_path))
+        stack.enter_context(only_user(outbox_path))
         outbox = stack.enter_context(Outbox(outbox_path, quota_bytes=config.outbox.quota_mb * 2**20))
         return Node(config, inputs, outbox).run()
 
@@ -124,6 +92,9 @@ class Node:
         self._mode = config.clips.mode
         self._agreement = Agreement(inputs.checked, sorted(inputs.site.signal_groups))
         self._figures = Figures(detector=inputs.detector.name, provider=inputs.detector.provider)
+        self._health = Health(
+            self._figures, outbox, self._agreement, site=self._site, node=self._id, mode=self._mode
+        )
         self._dispatch = Dispatch(
             outbox,
             site=self._site,
@@ -136,7 +107,7 @@ class Node:
             node=self._id,
             host=config.broker.host,
             port=config.broker.port,
-            health=self._status,
+            health=lambda last_seq: self._health.status(last_seq, overdue=self._publisher.overdue),
         )
         self._listener: Listener | None = None
         if inputs.feed is not None:
@@ -145,29 +116,28 @@ class Node:
                 config.signals.broker or config.broker,
                 client_id=f"nearmiss-{self._site}-{self._id}-signals",
             )
+        self._health.listener = self._listener
         self._given: dict[int, tuple[Finding, int]] = {}
         self._number = 0
-        self._stopping = False
-        self._in_line = False
-        self._watch: CameraWatch | None = None
+        self._ending = Ending()
         self._quarter = -1.0
         self._plate_due = 0.0
 
     def run(self) -> int:
         """Run until the recording has ended and all is receipted, or until SIGTERM."""
         line, redactor, engine = self._line()
-        self._watch = line.watch
+        self._health.watch = line.watch
         self._publisher.start()
         if self._listener is not None:
             self._listener.start()
         code = 0
-        with self._signals(line):
+        with self._ending.on_signals(line.stop):
             try:
                 code = self._watch_street(line, redactor, engine)
                 self._finish(line, engine)
-                if not self._stopping:
+                if not self._ending.wanted:
                     code = max(code, self._wait_for_receipts())
-            except _Stopped:
+            except Stopped:
                 logger.warning("the source did not end in time; what was found until then is kept")
                 self._finish(line, engine)
         self._figures.state = "stopped"
@@ -212,11 +182,8 @@ class Node:
         return 0
 
     def _next(self, moments: Iterator[Moment]) -> Moment | None:
-        self._in_line = True
-        try:
+        with self._ending.waiting():
             return next(moments, None)
-        finally:
-            self._in_line = False
 
     def _finish(self, line: Line, engine: Engine) -> None:
         self._put(line.finish())
@@ -253,97 +220,9 @@ class Node:
         """Stay until all has been receipted: events of a bin leave up to a minute after it."""
         waiting = self._outbox.level().rows
         logger.info("the recording has ended; %d messages wait for their receipt", waiting)
-        while not self._stopping and self._outbox.level().rows:
+        while not self._ending.wanted and self._outbox.level().rows:
             if not self._publisher.alive:
                 logger.error("the publish thread ended: %s", self._publisher.error)
                 return 1
             time.sleep(0.1)
         return 0
-
-    def _status(self, last_seq: int) -> Status:
-        level = self._outbox.level()
-        self._figures.measure()
-        state = self._figures.state
-        moved = self._watch is not None and self._watch.state == "moved"
-        deaf = self._listener is not None and not self._listener.connected
-        troubles = (self._publisher.overdue, level.quarantined, self._agreement.disagreeing, moved, deaf)
-        if state == "running" and any(troubles):
-            state = "degraded"
-        return Status.model_validate(
-            {
-                "site": self._site,
-                "node": self._id,
-                "seq": last_seq,
-                "state": state,
-                "detector": self._figures.detector,
-                "provider": self._figures.provider,
-                "frame_rate_hz": self._figures.frame_rate_hz,
-                "outbox_rows": level.rows,
-                "evicted_clips": level.evicted_clips,
-                "evicted_events": level.evicted_events,
-                "quarantined": level.quarantined,
-                "clip_mode": self._mode,
-                **self._camera(),
-                "signals_disagree": self._agreement.disagreeing[:MOST_GROUPS_TOLD],
-                "signal_feed": None if self._listener is None else ("lost" if deaf else "connected"),
-                "signal_delay_s": None if self._listener is None else self._listener.delay_s,
-                "software": f"nearmiss {__version__}",
-            }
-        )
-
-    def _camera(self) -> dict[str, str | float | None]:
-        """Return whether the camera moved, rounded to what it is told to; read by the publish thread."""
-        watch = self._watch
-        if watch is None:
-            return {}
-        shift = watch.shift
-        known = shift is not None and math.isfinite(shift.px)
-        return {
-            "camera": watch.state,
-            "camera_shift_px": round(min(shift.px, 10_000.0), 1) if shift and known else None,
-            "camera_shift_m": round(min(shift.m, 1000.0), 2) if shift and math.isfinite(shift.m) else None,
-        }
-
-    @contextmanager
-    def _signals(self, line: Line) -> Iterator[None]:
-        """End in order at SIGTERM and Ctrl-C; leave a source that hangs after a few seconds."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if not self._stopping:
-                self._stopping = True
-                line.stop()
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
-
-        def leave(_number: int, _frame: FrameType | None) -> None:
-            # Only out of a wait for the source, never out of the middle of a write.
-            if self._in_line:
-                raise _Stopped
-
-        before = {
-            number: signal.signal(number, handler)
-            for number, handler in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGALRM, leave))
-        }
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-@contextmanager
-def _only_user(outbox: Path) -> Iterator[None]:
-    """Hold the outbox for this process.
-
-    Raises:
-        InputError: another node has it.
-    """
-    outbox.parent.mkdir(parents=True, exist_ok=True)
-    with outbox.with_name(outbox.name + ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{outbox}: in use by another node; each node has an outbox of its own"
-            ) from None
-        yield

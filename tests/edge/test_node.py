@@ -181,7 +181,7 @@ def test_sigterm_ends_in_order_with_everything_committed(folder: Path) -> None:
 
 
 def test_a_source_that_hangs_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.node.PATIENCE_S", 0.3)
+    monkeypatch.setattr("edge.ending.PATIENCE_S", 0.3)
     with Outbox(folder / "outbox.db") as outbox:
         started = node(folder, outbox, hangs=True)
         timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from edge.cli_audit import audit_app
 from edge.cli_models import models_app
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(audit_app, name="audit")
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
 SignalsOption = Annotated[Path | None, typer.Option("--signals", help="Signal states (signals.csv).")]

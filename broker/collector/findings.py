@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Subquery, and_, case, func, or_, select
 
+from broker.collector import audit
 from broker.collector.tables import blobs, counts, decisions, events
 
 Verdict = Literal["confirm", "reject", "unclear"]
@@ -54,10 +55,7 @@ def decide(connection: Connection, event: str, verdict: Verdict, *, reviewer: st
     """Add a decision; False where there is no such event."""
     if connection.execute(select(events.c.id).where(events.c.id == event)).first() is None:
         return False
-    connection.execute(
-        decisions.insert(),
-        {"event": event, "verdict": verdict, "undoes": None, "decided_s": now_s, "reviewer": reviewer},
-    )
+    _add(connection, {"event": event, "verdict": verdict, "undoes": None}, reviewer, now_s)
     return True
 
 
@@ -72,11 +70,22 @@ def undo(connection: Connection, *, reviewer: str, now_s: int) -> str | None:
     ).first()
     if last is None:
         return None
-    connection.execute(
-        decisions.insert(),
-        {"event": last.event, "verdict": "undo", "undoes": last.n, "decided_s": now_s, "reviewer": reviewer},
-    )
+    _add(connection, {"event": last.event, "verdict": "undo", "undoes": last.n}, reviewer, now_s)
     return str(last.event)
+
+
+def _add(connection: Connection, row: dict[str, Any], reviewer: str, now_s: int) -> None:
+    """Write a decision, and all of it into the audit trail."""
+    row = {**row, "decided_s": now_s, "reviewer": reviewer}
+    key = connection.execute(decisions.insert(), row).inserted_primary_key
+    audit.append(
+        connection,
+        actor=reviewer,
+        action="undo" if row["verdict"] == "undo" else "decide",
+        subject=row["event"],
+        detail={"n": int(key[0]) if key else 0, **row},
+        now_s=now_s,
+    )
 
 
 def queue(

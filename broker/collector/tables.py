@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 metadata = MetaData(
@@ -153,4 +154,28 @@ proofs = Table(
     Column("why", String(80), nullable=False),
     Column("deleted", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+)
+
+# Who did what, each row sealed by the hash of the one before (audit.py); `n` is given by the chain itself.
+audit = Table(
+    "audit",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(24), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON as text: the bytes that were hashed
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_subject", "subject", "n"),
+    Index("ix_audit_at_s", "at_s", "n"),
+)
+
+audit_ends = Table(
+    "audit_ends",
+    metadata,
+    Column("part", String(6), primary_key=True),  # anchor, head
+    Column("n", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
 )

@@ -194,8 +194,8 @@ class _Complaint:
     def late(self, delay_s: float) -> None:
         if delay_s > LATE_S and not self._late:
             logger.warning(
-                "signal states come %.1f s after their own time: the sender's clock is behind, or they are late "
-                "for what happened in between",
+                "signal states come %.1f s after their own time: the sender's clock is behind, or they are "
+                "late for what happened in between",
                 delay_s,
             )
         self._late = delay_s > LATE_S

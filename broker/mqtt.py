@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+
+from broker.tls import Tls
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Session:
         version: the one to try first; amqtt does not answer a CONNECT of version 5 with a will at all, and
             what does not answer costs ``CONNECT_TIMEOUT_S``.
         will: asked for at each connection, so that it can carry what is true by then.
+        tls: the files to prove each other by; None is for loopback only.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Session:
         version: Version = "5",
         keepalive_s: int = 15,
         longest_pause_s: float = 30.0,
+        tls: Tls | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.host, self.port, self.client_id = host, port, client_id
@@ -83,6 +87,7 @@ class Session:
         self._on_connection = on_connection or (lambda connected: None)
         self._will = will
         self._keepalive_s = keepalive_s
+        self._tls = tls
         self._longest_pause_s = longest_pause_s
         self._rng = rng or random.Random()
         self._client: paho.Client | None = None
@@ -90,6 +95,7 @@ class Session:
         self._ready = False  # connected, and all subscriptions granted
         self._said_lost = False
         self._refusal = ""
+        self._said = ""  # the first error paho wrote of this connection: why the other side hung up
         self._deadline = 0.0
         self._failures = 0
         self._next_try = 0.0
@@ -115,7 +121,7 @@ class Session:
             return
         code = client.loop(timeout_s)
         if code != paho.MQTT_ERR_SUCCESS:
-            self._lost(paho.error_string(code))
+            self._lost(self._why(code))
         elif self._refusal:
             self._lost(self._refusal)
         elif not self._ready and time.monotonic() > self._deadline:
@@ -171,9 +177,12 @@ class Session:
         if self._will is not None:
             will = self._will()
             client.will_set(will.topic, will.payload, qos=1, retain=True)
-        self._client, self._refusal = client, ""
+        client.on_log = self._guarded(self._log)
+        self._client, self._refusal, self._said = client, "", ""
         self._deadline = time.monotonic() + CONNECT_TIMEOUT_S
         try:
+            if self._tls is not None:
+                client.tls_set_context(self._tls.context())
             if self._protocol == MQTTProtocolVersion.MQTTv5:
                 client.connect(self.host, self.port, self._keepalive_s, clean_start=True)
             else:
@@ -185,6 +194,13 @@ class Session:
         except (OSError, ValueError) as error:
             self._client = None
             self._wait(str(error))
+
+    def _why(self, code: int) -> str:
+        reason = self._said or paho.error_string(code)
+        if self._tls is not None and not self._ready and ("EOF" in reason or "reset by peer" in reason):
+            # Brokers often hang up before their reason is read.
+            return "it hung up on our certificate: expired, revoked, or of another CA than its own"
+        return reason
 
     def _lost(self, reason: str) -> None:
         client, was_ready = self._client, self._ready
@@ -248,6 +264,10 @@ class Session:
             logger.warning("the broker refused a message: %s", code)
             return
         self._on_acknowledged(mid)
+
+    def _log(self, _client: paho.Client, _userdata: object, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR and not self._said:
+            self._said = text
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         def guarded(*arguments: Any) -> None:

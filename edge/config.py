@@ -139,6 +139,16 @@ def load_node(path: Path) -> NodeConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from error
     try:
-        return NodeConfig.model_validate_json(json.dumps(document, default=str))
+        config = NodeConfig.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise InputError(problem_lines(path, error)) from error
+    signals = config.signals
+    if signals.broker is not None:
+        signals = signals.model_copy(update={"broker": signals.broker.beside(path)})
+    config = config.model_copy(update={"broker": config.broker.beside(path), "signals": signals})
+    problems = config.broker.tls_problems(f"{path}: broker")
+    if signals.broker is not None:
+        problems += signals.broker.tls_problems(f"{path}: signals.broker")
+    if problems:
+        raise InputError(problems)
+    return config

@@ -107,6 +107,7 @@ class Node:
             node=self._id,
             host=config.broker.host,
             port=config.broker.port,
+            tls=config.broker.tls_files,
             health=lambda last_seq: self._health.status(last_seq, overdue=self._publisher.overdue),
         )
         self._listener: Listener | None = None

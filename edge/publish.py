@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from broker.mqtt import WINDOW, NotConnected, Session, Version, Will
+from broker.tls import Tls
 from broker.topics import Address
 from broker.wire import Receipt, Status
 from edge.outbox import Outbox, Row
@@ -53,6 +54,7 @@ class Publisher:
         clock: Callable[[], float] = time.time,
         hold_s: float = HOLD_S,
         longest_pause_s: float = 30.0,
+        tls: Tls | None = None,
         version: Version = "5",
     ) -> None:
         self._outbox, self._health, self._clock, self._hold_s = outbox, health, clock, hold_s
@@ -75,6 +77,7 @@ class Publisher:
             on_connection=self._connection,
             will=self._will,
             longest_pause_s=longest_pause_s,
+            tls=tls,
             version=version,
         )
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)

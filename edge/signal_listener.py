@@ -30,6 +30,7 @@ class Listener:
         self._session = Session(
             host=address.host,
             port=address.port,
+            tls=address.tls_files,
             client_id=client_id,
             subscriptions=feed.subscriptions,
             on_message=feed.receive,

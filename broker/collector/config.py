@@ -7,10 +7,13 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from broker.tls import Tls
+
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -22,8 +25,26 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address means this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TlsFiles(_Record):
+    """The files that `nearmiss broker init` makes for each node and collector; relative to the file."""
+
+    ca: FilePath
+    certificate: FilePath
+    key: FilePath
 
 
 class BrokerAddress(_Record):
@@ -31,16 +52,35 @@ class BrokerAddress(_Record):
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 1883
+    tls: TlsFiles | None = None
 
-    @field_validator("host")
-    @classmethod
-    def _loopback(cls, host: str) -> str:
-        # Until connections are encrypted, no message leaves the machine.
-        if not is_loopback(host):
+    @model_validator(mode="after")
+    def _encrypted_off_this_machine(self) -> Self:
+        if self.tls is None and not is_loopback(self.host):
             raise ValueError(
-                "only a broker on this machine: TLS is not built yet, and without it none is used"
+                f"{self.host} is another machine, reached with TLS only: "
+                "expected tls = { ca, certificate, key } (nearmiss broker init)"
             )
-        return host
+        return self
+
+    def beside(self, path: Path) -> Self:
+        """Return the same with TLS files taken from the folder of the configuration file."""
+        if self.tls is None:
+            return self
+        files = {name: str(path.parent / value) for name, value in self.tls.model_dump().items()}
+        return self.model_copy(update={"tls": TlsFiles(**files)})
+
+    @property
+    def tls_files(self) -> Tls | None:
+        """Return what a session proves itself with; None without TLS."""
+        if self.tls is None:
+            return None
+        return Tls(Path(self.tls.ca), Path(self.tls.certificate), Path(self.tls.key))
+
+    def tls_problems(self, place: str) -> list[str]:
+        """Return one line per TLS file that cannot be used; ``place`` is the file and table."""
+        tls = self.tls_files
+        return [] if tls is None else [f"{place}.tls.{line}" for line in tls.problems()]
 
 
 class Storage(_Record):
@@ -84,16 +124,6 @@ class CollectorConfig(_Record):
     retention: Retention = Retention()
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def load_collector(path: Path) -> CollectorConfig:
     """Read collector.toml.
 
@@ -107,9 +137,14 @@ def load_collector(path: Path) -> CollectorConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: not a TOML file: {error}"]) from error
     try:
-        return CollectorConfig.model_validate_json(json.dumps(document, default=str))
+        config = CollectorConfig.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise ConfigError(problem_lines(path, error)) from error
+    config = config.model_copy(update={"broker": config.broker.beside(path)})
+    problems = config.broker.tls_problems(f"{path}: broker")
+    if problems:
+        raise ConfigError(problems)
+    return config
 
 
 def database_url(path: Path, config: CollectorConfig) -> str:

@@ -21,6 +21,7 @@ from broker import topics
 from broker.collector.clips import ClipFolder, checked_clip, checked_plate
 from broker.collector.store import Refusal, Store, keep, refuse
 from broker.mqtt import NotConnected, Session
+from broker.tls import Tls
 from broker.topics import MAX_BYTES, Address
 from broker.wire import FIELD_NAMES, Counts, Event, Receipt, Record, Status
 
@@ -147,7 +148,9 @@ class Intake:
 class Collector:
     """The connection and the intake, in one thread."""
 
-    def __init__(self, intake: Intake, *, host: str, port: int, client_id: str) -> None:
+    def __init__(
+        self, intake: Intake, *, host: str, port: int, client_id: str, tls: Tls | None = None
+    ) -> None:
         self._intake = intake
         self._waiting: list[tuple[str, bytes]] = []
         self._stop = threading.Event()
@@ -160,6 +163,7 @@ class Collector:
             on_message=lambda topic, payload: self._waiting.append((topic, payload)),
             on_connection=lambda connected: self.ready.set() if connected else self.ready.clear(),
             longest_pause_s=5.0,
+            tls=tls,
         )
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self.error: BaseException | None = None

@@ -37,6 +37,7 @@ def run(path: Path) -> int:
         host=config.broker.host,
         port=config.broker.port,
         client_id=f"nearmiss-collector-{threading.get_native_id()}",
+        tls=config.broker.tls_files,
     )
     sweeper = Sweeper(store, clips, config.retention)
     stop = threading.Event()

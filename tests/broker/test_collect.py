@@ -102,7 +102,7 @@ def test_it_ends_when_its_intake_does(
         ),
         pytest.param(
             '[broker]\nhost = "broker.example"',
-            ["broker.host: only a broker on this machine"],
+            ["broker: broker.example is another machine, reached with TLS only"],
             id="a broker elsewhere",
         ),
         pytest.param(

@@ -172,7 +172,9 @@ def collect(collector: Annotated[Path, typer.Argument(help="collector.toml")]) -
 def bench(
     data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    only: Annotated[str | None, typer.Option(help="One of speed, memory, tracking, motion.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store.")
+    ] = None,
 ) -> None:
     """Speed and accuracy on real recordings, as ratios measured in one run."""
     from edge.bench import run

@@ -1,25 +1,33 @@
 """The contract: every record that leaves a node or is kept by a collector.
 
-Closed at every level: unknown fields are refused, leaves are enums, bounded numbers or UUIDs. No field can
-hold free text, an image of anything that moves, a track or a person.
+Closed at every level: unknown fields are refused, leaves are enums, numbers bounded and on a grid, or UUIDs.
+No field can hold free text, an image of anything that moves, a track or a person. What is not exactly this is
+refused by the sender and again by the receiver, never stripped.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    ValidationError,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 RoadUser = Literal["pedestrian", "bicycle", "motorcycle", "car", "bus", "truck"]
 Rule = Literal[
@@ -67,6 +75,72 @@ Sigma = Annotated[float, Field(ge=0, le=10_000)]
 Sequence = Annotated[int, Field(ge=1, le=2**53)]
 Tally = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
+_UUID4 = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+# Steps per unit of what is measured, by the end of its name: a finer number is more than its error justifies,
+# and digits nobody needs are room for what nobody asked for (PRIVACY §2).
+STEPS_PER_UNIT: dict[str, float] = {
+    "_s": 10.0,  # 0.1 s
+    "_mps": 3.6,  # 1 km/h
+    "_m": 2.0,  # 0.5 m
+    "_mps2": 10.0,  # 0.1 m/s², what speeds of 1 km/h over a second or more can carry
+}
+# Bins are whole minutes (calibration.site: thresholds.time_bin_s).
+BIN_STEP_S = 60
+
+
+def steps_per_unit(measure: str) -> float:
+    """Return the steps per unit in which a measure travels."""
+    return STEPS_PER_UNIT[measure[measure.rindex("_") :]]
+
+
+def on_grid(value: float, steps: float) -> float:
+    """Return the nearest number of the grid; three decimals name a step of 1 km/h (0.278 m/s)."""
+    return round(round(value * steps) / steps, 3) + 0.0  # no minus zero
+
+
+def _random_id(came: object) -> object:
+    """Let through what can be a UUIDv4 in its one written form."""
+    if isinstance(came, str) and not re.fullmatch(_UUID4, came):
+        raise ValueError("an id is a UUIDv4: it carries no time and links nothing")
+    if isinstance(came, UUID) and not re.fullmatch(_UUID4, str(came)):
+        raise ValueError("an id is a UUIDv4: it carries no time and links nothing")
+    return came
+
+
+def _whole(came: object) -> object:
+    if type(came) is not int:
+        raise ValueError("expected a whole number")  # else true would do for 1
+    return came
+
+
+def _in_tenths(number: float) -> float:
+    if round(number, 1) != number:
+        raise ValueError("expected a multiple of 0.1")
+    return number
+
+
+def _in_hundredths(number: float) -> float:
+    if round(number, 2) != number:
+        raise ValueError("expected a multiple of 0.01")
+    return number
+
+
+RandomId = Annotated[
+    UUID,
+    BeforeValidator(_random_id),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": _UUID4}),
+]
+Version = Annotated[Literal[1], BeforeValidator(_whole)]
+Tenths = Annotated[float, AfterValidator(_in_tenths)]
+Hundredths = Annotated[float, AfterValidator(_in_hundredths)]
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise KeyError
+    return names
+
 
 class Record(BaseModel):
     """A closed, frozen, strict record."""
@@ -84,7 +158,15 @@ class Record(BaseModel):
         Raises:
             pydantic.ValidationError: anything else than exactly this record.
         """
-        return cls.model_validate_json(payload)
+        record = cls.model_validate_json(payload)
+        try:
+            # Of a name given twice pydantic reads the last one, another reader the first.
+            json.loads(payload, object_pairs_hook=_each_name_once)
+        except KeyError:
+            twice = PydanticCustomError("name_twice", "a name stands twice in one object")
+            mistake: Any = {"type": twice, "loc": (), "input": None}
+            raise ValidationError.from_exception_data(cls.__name__, [mistake]) from None
+        return record
 
 
 def _milliseconds(time: datetime) -> str:
@@ -139,7 +221,7 @@ _ORDER = (
 
 
 class _Finding(Record):
-    v: Literal[1] = 1
+    v: Version = 1
     site: SiteId
     node: NodeId
     rule: Rule
@@ -185,28 +267,33 @@ class LocalEvent(_Finding):
 class Event(_Finding):
     """An event on the wire: a random id, the time floored to the site's bin, rounded measures."""
 
-    id: UUID
+    id: RandomId
     seq: Sequence
     time: BinTime
-    time_sigma_s: Sigma | None
+    time_sigma_s: Annotated[Sigma, AfterValidator(_in_tenths)] | None
     signal: WireSignal | None
-    caused_by: UUID | None = None
+    caused_by: RandomId | None = None
 
     _zone = field_validator("time")(_has_zone)
 
     @field_validator("time")
     @classmethod
     def _in_a_bin(cls, time: datetime) -> datetime:
-        if time.microsecond:
-            raise ValueError("an event on the wire carries the start of its bin, a whole second")
+        if time.timestamp() % BIN_STEP_S:
+            raise ValueError("an event on the wire carries the start of its bin, a whole minute")
         return time
 
-    @field_validator("id")
+    @field_validator("measures")
     @classmethod
-    def _random_id(cls, id_: UUID) -> UUID:
-        if id_.version != 4:
-            raise ValueError("an id is a UUIDv4: it carries no time and links nothing")
-        return id_
+    def _rounded(cls, measures: Measures) -> Measures:
+        for name, measure in measures.items():
+            steps = steps_per_unit(name)
+            for number in (measure.value, measure.sigma):
+                if number is not None and number != on_grid(number, steps):
+                    raise ValueError(
+                        f"{name} is finer than it may travel: {steps:g} steps a unit, to three decimals"
+                    )
+        return measures
 
 
 class Count(Record):
@@ -220,12 +307,12 @@ class Count(Record):
 class Counts(Record):
     """Exposure of one site over 15 minutes."""
 
-    v: Literal[1] = 1
+    v: Version = 1
     site: SiteId
     node: NodeId
     seq: Sequence
     start: BinTime
-    minutes: Literal[15] = 15
+    minutes: Annotated[Literal[15], BeforeValidator(_whole)] = 15
     counts: Annotated[tuple[Count, ...], Field(max_length=2000)]
 
     _zone = field_validator("start")(_has_zone)
@@ -241,14 +328,14 @@ class Counts(Record):
 class Status(Record):
     """A node's health, retained on the broker; nothing about the street."""
 
-    v: Literal[1] = 1
+    v: Version = 1
     site: SiteId
     node: NodeId
     seq: Annotated[int, Field(ge=0, le=2**53)]
     state: Literal["starting", "running", "degraded", "stopped", "lost"]
     detector: ModelName | None = None
     provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None
-    frame_rate_hz: Annotated[float, Field(ge=0, le=1000)] | None = None
+    frame_rate_hz: Annotated[Tenths, Field(ge=0, le=1000)] | None = None
     frames_dropped: Tally | None = None
     outbox_rows: Tally | None = None
     evicted_clips: Tally | None = None
@@ -257,21 +344,21 @@ class Status(Record):
     clip_mode: Literal["scene", "schematic", "none"] | None = None
     # Whether the camera still looks where its ground plane was fitted, and by how much it is off on the road.
     camera: Literal["unknown", "steady", "moved"] | None = None
-    camera_shift_px: Annotated[float, Field(ge=0, le=10_000)] | None = None
-    camera_shift_m: Annotated[float, Field(ge=0, le=1000)] | None = None
+    camera_shift_px: Annotated[Tenths, Field(ge=0, le=10_000)] | None = None
+    camera_shift_m: Annotated[Hundredths, Field(ge=0, le=1000)] | None = None
     # Signal groups whose two sources disagree; whether the feed of signal states is heard, and how long after
     # a change its message comes (an offset of the sender's clock shows the same).
     signals_disagree: Annotated[tuple[PlaceId, ...], Field(max_length=64)] = ()
     signal_feed: Literal["connected", "lost"] | None = None
-    signal_delay_s: Annotated[float, Field(ge=-60, le=3600)] | None = None
+    signal_delay_s: Annotated[Tenths, Field(ge=-60, le=3600)] | None = None
     software: Software
 
 
 class Receipt(Record):
     """The collector's word that these ids are committed to the store."""
 
-    v: Literal[1] = 1
-    ids: Annotated[tuple[UUID, ...], Field(max_length=1000)] = ()
+    v: Version = 1
+    ids: Annotated[tuple[RandomId, ...], Field(max_length=1000)] = ()
     hashes: Annotated[tuple[Hash, ...], Field(max_length=1000)] = ()
     seqs: Annotated[tuple[Sequence, ...], Field(max_length=1000)] = ()
 
@@ -315,7 +402,7 @@ class Glyph(Record):
 class LampChange(Record):
     """A state of a signal group from an instant on, seconds relative to the event."""
 
-    at_s: Annotated[float, Field(ge=-60, le=60)]
+    at_s: Annotated[Tenths, Field(ge=-60, le=60)]
     state: State
 
 
@@ -342,10 +429,10 @@ class Clip(Record):
     came. ``spot`` is where the event happened, in steps of 0.25 m.
     """
 
-    v: Literal[1] = 1
+    v: Version = 1
     plate: Hash | None
-    start_s: Annotated[float, Field(ge=-60, le=0)]
-    step_s: Annotated[float, Field(ge=0.1, le=1.0)]
+    start_s: Annotated[Tenths, Field(ge=-60, le=0)]
+    step_s: Annotated[Tenths, Field(ge=0.1, le=1.0)]
     steps: Annotated[int, Field(ge=1, le=601)]
     cell_px: Annotated[int, Field(ge=8, le=256)]
     columns: Annotated[int, Field(ge=1, le=2500)]
@@ -379,8 +466,10 @@ class Plate(Record):
     ``bend`` is that of the lens after it (calibration/lens.py), 0 where it draws straight lines straight.
     """
 
-    v: Literal[1] = 1
+    v: Version = 1
     site: SiteId
+    # Whose camera it is: two nodes never name one plate, so that no hash of theirs is ever the same.
+    node: NodeId | None = None
     image_size: tuple[Annotated[int, Field(gt=0, le=20_000)], Annotated[int, Field(gt=0, le=20_000)]] | None
     background: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]*$", max_length=4_000_000)] | None
     zones: Annotated[tuple[Zone, ...], Field(max_length=400)]

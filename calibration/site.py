@@ -279,7 +279,8 @@ class Thresholds(_Record):
     ttc_flag_s: Annotated[float, Field(gt=0, le=30)] = 1.5
     min_frame_rate_hz: Annotated[float, Field(gt=0, le=240)] = 4.0
     max_position_sigma_m: Annotated[float, Field(gt=0, le=20)] = 0.5
-    time_bin_s: Annotated[int, Field(ge=60, le=3600)] = 300
+    # Whole minutes: a collector refuses an event whose time is finer (broker.wire).
+    time_bin_s: Annotated[int, Field(ge=60, le=3600, multiple_of=60)] = 300
 
 
 class Site(_Record):

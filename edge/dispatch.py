@@ -94,7 +94,8 @@ class Dispatch:
 
     def plate(self, plate: Plate) -> str:
         """Put a plate into the outbox; clips that name none are drawn on it from now on."""
-        self._plate = self._outbox.put_plate(plate, due=self._clock())
+        own = plate.model_copy(update={"node": self._node})
+        self._plate = self._outbox.put_plate(own, due=self._clock())
         return self._plate
 
     def counts(self, exposures: Iterable[Exposure]) -> int:

@@ -9,15 +9,7 @@ import math
 from datetime import UTC, datetime
 from uuid import UUID
 
-from broker.wire import Event, LocalEvent, Measure, WireSignal
-
-# Steps per unit, by the end of a measure's name.
-_STEPS_PER_UNIT: dict[str, float] = {
-    "_s": 10.0,  # 0.1 s
-    "_mps": 3.6,  # 1 km/h
-    "_m": 2.0,  # 0.5 m
-    "_mps2": 10.0,  # 0.1 m/s², what speeds of 1 km/h over a second or more can carry
-}
+from broker.wire import Event, LocalEvent, Measure, WireSignal, on_grid, steps_per_unit
 
 
 def wire_event(
@@ -41,7 +33,7 @@ def wire_event(
         rule=event.rule,
         outcome=event.outcome,
         time=bin_start(event.time, time_bin_s),
-        time_sigma_s=_sigma(event.time_sigma_s, _STEPS_PER_UNIT["_s"]),
+        time_sigma_s=_sigma(event.time_sigma_s, steps_per_unit("time_sigma_s")),
         place=event.place,
         road_user=event.road_user,
         road_user2=event.road_user2,
@@ -62,17 +54,12 @@ def bin_start(time: datetime, time_bin_s: int) -> datetime:
 
 
 def _rounded(name: str, measure: Measure) -> Measure:
-    steps = _STEPS_PER_UNIT[name[name.rindex("_") :]]
-    return Measure(value=_on_grid(round(measure.value * steps), steps), sigma=_sigma(measure.sigma, steps))
+    steps = steps_per_unit(name)
+    return Measure(value=on_grid(measure.value, steps), sigma=_sigma(measure.sigma, steps))
 
 
 def _sigma(sigma: float | None, steps: float) -> float | None:
     """Return an error on the grid: to the nearest step, yet never nothing where there was something."""
     if sigma is None:
         return None
-    return _on_grid(max(round(sigma * steps), 1 if sigma > 0 else 0), steps)
-
-
-def _on_grid(count: int, steps: float) -> float:
-    # Three decimals name a step of 1 km/h (0.278 m/s) without the noise of a division.
-    return round(count / steps, 3) + 0.0  # no minus zero
+    return on_grid(max(sigma, 1 / steps if sigma > 0 else 0.0), steps)

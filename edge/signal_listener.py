@@ -56,7 +56,7 @@ class Listener:
     def delay_s(self) -> float | None:
         """How long after its own time the last news came, for the status."""
         delay_s = self._feed.delay_s
-        return None if delay_s is None else min(max(delay_s, -60.0), 3600.0)
+        return None if delay_s is None else round(min(max(delay_s, -60.0), 3600.0), 1)
 
     def close(self, *, timeout_s: float = 2.0) -> None:
         self._stop.set()

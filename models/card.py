@@ -42,10 +42,15 @@ _KIND_OF_LABEL: dict[str, Kind] = {
 }
 
 # What tells who somebody is: faces and plates in any spelling ("licence-plate", "LicensePlate", "human
-# face"), but neither a road's surface nor a template.
+# face"), but neither a road's surface nor a template; parts of a face; what people are sorted by; classes
+# that are persons ("person_0412", as re-identification numbers them).
 _WHO = re.compile(
-    r"(?<!sur)(?<!inter)(?<!type)face(?!t)|facial|(?<!tem)plate(?!au)|licen[cs]e"
-    r"|\b(?:a[nl]pr|lpr?)\b|^(human |person )?head$"
+    r"(?<!sur)(?<!inter)(?<!type)face(?!t)|facial|(?<!tem)plate(?!au)|licen[cs]e|number ?tag|vehicle tag"
+    r"|registration|\b(?:a[nl]pr|lpr?|vrn|vin)\b|^(human |person )?head$"
+    r"|gesicht|visage|cara\b|rostro|viso\b|kennzeichen|nummernschild|matr[ií]cula|immatriculation|targa\b"
+    r"|\b(?:eyes?|iris|pupil|nose|mouth|lips|ears?|portrait|mugshot|fingerprint|gait)\b"
+    r"|\b(?:gender|male|female|man|men|woman|women|boy|girl|ethnicity|race|skin|identity|reid|re id)\b"
+    r"|^(?:person|people|pedestrian|human|subject|id|identity|name) ?\d+$"
 )
 
 

@@ -10,8 +10,10 @@ import binascii
 import contextlib
 import hashlib
 import os
+import re
 import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 from broker.wire import Clip, Plate
@@ -31,6 +33,10 @@ _PNG_CHUNKS = {
     b"sBIT",
     b"bKGD",
 }
+
+
+# A plate is at most some hundred pixels wide; this is 4096 x 4096 in colour.
+_MOST_PIXEL_BYTES = 4096 * (1 + 3 * 4096)
 
 
 class ClipFolder:
@@ -101,6 +107,7 @@ def checked_plate(payload: bytes) -> Plate:
         ValueError: not a plate, or a picture that is something else or carries more than pixels.
     """
     plate = Plate.decode(payload)
+    _bare(payload)
     if plate.background is not None:
         try:
             picture = base64.b64decode(plate.background, validate=True)
@@ -113,8 +120,24 @@ def checked_plate(payload: bytes) -> Plate:
 
 
 def checked_clip(payload: bytes) -> Clip:
-    """Return a clip; it has nothing that its schema does not check."""
-    return Clip.decode(payload)
+    """Return a clip.
+
+    Raises:
+        ValueError: not a clip, or bytes that hold more than one.
+    """
+    clip = Clip.decode(payload)
+    _bare(payload)
+    return clip
+
+
+def _bare(payload: bytes) -> None:
+    """Hold what is kept byte for byte to its record: no string of it has a blank or an escape.
+
+    Raises:
+        ValueError: there is one, and with it room for anything.
+    """
+    if re.search(rb"[\s\\]", payload):
+        raise ValueError("blanks or escapes in what is kept byte for byte: expected compact JSON")
 
 
 def png_problem(picture: bytes) -> str | None:
@@ -122,9 +145,9 @@ def png_problem(picture: bytes) -> str | None:
 
     Source: PNG (ISO/IEC 15948), chunk layout: length, type, content, CRC.
     """
-    if not picture.startswith(_PNG):
+    if not picture.startswith(_PNG + b"\0\0\0\x0dIHDR"):
         return "not a PNG"
-    at, last = len(_PNG), b""
+    at, last, pixels = len(_PNG), b"", b""
     while at < len(picture):
         if at + 12 > len(picture):
             return "a PNG cut short"
@@ -134,11 +157,30 @@ def png_problem(picture: bytes) -> str | None:
         crc = picture[at + 8 + size : at + 12 + size]
         if len(crc) < 4 or binascii.crc32(picture[at + 4 : at + 8 + size]) != int.from_bytes(crc):
             return "a PNG cut short or damaged"
+        if last == b"IDAT":
+            pixels += picture[at + 8 : at + 8 + size]
         at += 12 + size
         if last == b"IEND":
             break
     if last != b"IEND" or at != len(picture):
         return "a PNG cut short, or with something behind it"
+    return _pixels_problem(picture[16:29], pixels)
+
+
+def _pixels_problem(header: bytes, pixels: bytes) -> str | None:
+    """Return why a PNG's data are not exactly the rows its header (IHDR) announces, None where they are."""
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", header)
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
+    rows = height * (1 + -(-width * samples * depth // 8))
+    if not samples or interlace or not 0 < rows <= _MOST_PIXEL_BYTES:
+        return "a PNG of a kind or size that no plate has"
+    stream = zlib.decompressobj()
+    try:
+        found = len(stream.decompress(pixels, rows + 1))
+    except zlib.error:
+        return "a PNG cut short or damaged"
+    if found != rows or not stream.eof or stream.unused_data:
+        return "a PNG with more or less in it than its pixels"
     return None
 
 

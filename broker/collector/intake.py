@@ -136,6 +136,8 @@ class Intake:
             plate = checked_plate(payload)
             if plate.site != sender.site:
                 raise ValueError("the plate is of another site than its topic")
+            if plate.node not in (None, sender.node):
+                raise ValueError("the plate is of another node than its topic")
             stored = self._clips.write(payload)
             batch.blobs.append({"hash": stored, "kind": "plate", "bytes": len(payload), "plate": None})
             if plate.background is None:

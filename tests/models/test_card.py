@@ -54,6 +54,21 @@ def test_coco_gives_six_kinds_and_keeps_the_rest_inside() -> None:
         "alpr",
         "head",
         "faces",
+        "facemask",
+        "Vehicle registration plate",
+        "vehicle registration",
+        "rear_plate",
+        "VRN",
+        "Kennzeichen",
+        "Gesicht",
+        "visage",
+        "human eye",
+        "mouth",
+        "woman",
+        "Male",
+        "person_0412",
+        "ID 17",
+        "re-id",
     ],
 )
 def test_a_face_or_plate_class_is_refused(label: str) -> None:
@@ -63,7 +78,17 @@ def test_a_face_or_plate_class_is_refused(label: str) -> None:
 
 
 def test_ordinary_street_classes_are_not_refused() -> None:
-    street = ["road surface", "signal head", "headlight", "traffic light", "plateau", "template", "van"]
+    street = [
+        "road surface",
+        "signal head",
+        "headlight",
+        "traffic light",
+        "plateau",
+        "template",
+        "van",
+        "manhole",
+        "gear",
+    ]
     assert refused_labels([*coco80(), *street]) == []
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from edge.cli_audit import audit_app
+from edge.cli_broker import broker_app
 from edge.cli_models import models_app
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(broker_app, name="broker")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 

@@ -118,9 +118,10 @@ class Editor {
       try {
         const fit = await post("/fit", { document: trimmed(this.document) });
         if (this.wanted) continue;
+        const same = JSON.stringify(fit.plane) === JSON.stringify(this.fit?.plane);
         this.fit = fit;
         this.projection = fit.plane ? new Projection(fit.plane) : null;
-        this.layers.forget();
+        this.layers.forget(same);
         this.unfit = null;
       } catch (error) {
         this.unfit = error.message;

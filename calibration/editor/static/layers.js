@@ -14,12 +14,17 @@ export class Layers {
     this.made = {};
   }
 
-  /** Forget what was drawn from an older ground plane. */
-  forget() { this.made = {}; }
+  /** Forget what was drawn from an older ground plane; with ``same`` it is the same and only the roads are new. */
+  forget(same = false) {
+    if (same) delete this.made.sigma;
+    else this.made = {};
+    // The ground that is shown grows with the places, the picture from above with it.
+    delete this.made.seen;
+  }
 
   camera() {
     const { editor } = this;
-    const view = editor.camera, context = view.begin();
+    const view = editor.camera, context = view.begin(editor.pointer.sketch?.points.length ?? 0);
     if (!editor.picture) return;
     const [width, height] = editor.state.image_size;
     const [x, y] = view.screen([0, 0]);
@@ -58,11 +63,12 @@ export class Layers {
 
   plan() {
     const { editor } = this;
-    const view = editor.plan, context = view.begin();
+    const view = editor.plan, context = view.begin(editor.pointer.sketch?.points.length ?? 0);
     this.aerial(view);
     const { projection } = editor;
     if (projection && editor.shown.warped) {
       const bounds = this.seen();
+      if (this.made.warped && String(this.made.warped.bounds) !== String(bounds)) delete this.made.warped;
       this.made.warped ??= rectified(editor.pixels, editor.state.image_size, projection, bounds, Math.max((bounds[2] - bounds[0]) / 1000, 0.05));
       const [left, top] = view.screen([bounds[0], bounds[3]]);
       context.globalAlpha = editor.aerial && editor.shown.aerial ? 0.6 : 1;

@@ -76,7 +76,7 @@ export class Pointer {
       const at = view.position(event);
       const pans = event.button !== 0 || event.altKey;
       const hit = pans ? null : this.hit(view, at);
-      held = { at, last: at, hit, pans, moved: false, before: null };
+      held = { at: [event.clientX, event.clientY], last: at, hit, pans, moved: false, before: null };
       const rectangle = this.editor.tool === "signal_heads" || this.editor.tool === "osd";
       if (!pans && rectangle && view === this.editor.camera) this.sketch = { table: this.editor.tool, points: [view.world(at), view.world(at)] };
     });
@@ -84,7 +84,7 @@ export class Pointer {
       const at = view.position(event);
       this.hover = { view, world: view.world(at) };
       this.where(view);
-      if (held) this.drag(view, held, at);
+      if (held) this.drag(view, held, at, [event.clientX, event.clientY]);
       else {
         canvas.classList.toggle("grab", this.editor.tool === "select" && !!this.hit(view, at));
         if (this.sketch) this.editor.draw();
@@ -109,8 +109,9 @@ export class Pointer {
     canvas.addEventListener("dblclick", () => this.finish());
   }
 
-  drag(view, held, at) {
-    if (!held.moved && Math.hypot(at[0] - held.at[0], at[1] - held.at[1]) < 3) return;
+  drag(view, held, at, pointer) {
+    // The pointer's own way: a canvas that is laid out anew between down and up makes no drag of a click.
+    if (!held.moved && Math.hypot(pointer[0] - held.at[0], pointer[1] - held.at[1]) < 3) return;
     held.moved = true;
     const { editor } = this;
     if (this.sketch && (this.sketch.table === "signal_heads" || this.sketch.table === "osd")) {

@@ -77,11 +77,13 @@ export class View {
     return [this.at[0] + x * this.scale, this.at[1] + this.up * y * this.scale];
   }
 
-  begin() {
+  /** Wipe the canvas; ``drawn`` is how many corners of an outline are set. */
+  begin(drawn) {
     const context = this.context;
     context.setTransform(this.ratio || 1, 0, 0, this.ratio || 1, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     // What is where, for whoever drives the page from outside.
+    this.canvas.dataset.drawn = drawn;
     this.canvas.dataset.view = [this.scale, ...this.at].map((each) => each.toFixed(5)).join(" ");
     return context;
   }

@@ -10,17 +10,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.collector.clips import ClipFolder
 from broker.collector.config import Retention
 from broker.collector.findings import verdicts
-from broker.collector.store import Store, insert_new
-from broker.collector.tables import blobs, counts, dead_letters, decisions, events, proofs, retired
+from broker.collector.publication.retiring import forget_decisions, retire_counts, retire_events
+from broker.collector.store import Store
+from broker.collector.tables import blobs, counts, dead_letters, decisions, events, proofs
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def sweep(store: Store, clips: ClipFolder, retention: Retention, *, now_s: int) 
         gone += _sweep_blobs(connection, clips, retention, now_s)
         gone += _sweep_events(connection, now_s - int(retention.event_d * DAY_S), now_s)
         old = now_s - int(retention.audit_d * DAY_S)
+        retire_counts(connection, before_s=old)
         for table, column in (
             (decisions, decisions.c.decided_s),
             (counts, counts.c.start_s),
@@ -48,6 +49,7 @@ def sweep(store: Store, clips: ClipFolder, retention: Retention, *, now_s: int) 
                 later = decisions.alias()
                 past &= ~exists().where(later.c.undoes == decisions.c.n, later.c.decided_s >= old)
             gone += _deleted(connection, table, past, why="older than the audit is kept", now_s=now_s)
+        forget_decisions(connection)
     return gone
 
 
@@ -87,42 +89,10 @@ def _sweep_strays(connection: Connection, clips: ClipFolder, before_s: int, now_
 
 
 def _sweep_events(connection: Connection, before_s: int, now_s: int) -> int:
-    verdict = verdicts()
-    past = connection.execute(
-        select(
-            events.c.site,
-            events.c.place,
-            events.c.rule,
-            events.c.road_user,
-            events.c.time_s,
-            func.coalesce(verdict.c.verdict, "undecided").label("verdict"),
-            func.count().label("count"),
-        )
-        .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
-        .where(events.c.time_s < before_s)
-        .group_by(
-            events.c.site,
-            events.c.place,
-            events.c.rule,
-            events.c.road_user,
-            events.c.time_s,
-            verdict.c.verdict,
-        )
-    ).mappings()
-    for row in past:
-        _retire(connection, row)
+    retire_events(connection, before_s=before_s)
     return _deleted(
         connection, events, events.c.time_s < before_s, why="event row past its time", now_s=now_s
     )
-
-
-def _retire(connection: Connection, row: Any) -> None:
-    month = datetime.fromtimestamp(row["time_s"], UTC).replace(day=1, hour=0, minute=0, second=0)
-    key = {name: row[name] for name in ("site", "place", "rule", "road_user", "verdict")}
-    key["month_s"] = int(month.timestamp())
-    insert_new(connection, retired, [{**key, "count": 0}])
-    here = [retired.c[name] == value for name, value in key.items()]
-    connection.execute(retired.update().where(*here).values(count=retired.c.count + row["count"]))
 
 
 def _deleted(connection: Connection, table: Any, past: ColumnElement[bool], *, why: str, now_s: int) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -141,7 +142,70 @@ retired = Table(
     Column("road_user", String(12), primary_key=True),
     Column("month_s", BigInteger, primary_key=True),  # its first instant, seconds UTC
     Column("verdict", String(10), primary_key=True),  # confirm, reject, unclear or undecided
+    # Six hours of the site's day; empty where the site's time zone was not known.
+    Column("day_part", String(10), primary_key=True, server_default=""),
     Column("count", BigInteger, nullable=False),
+)
+
+# What is left of exposure whose quarters of an hour have gone.
+retired_counts = Table(
+    "retired_counts",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("place", String(40), primary_key=True),
+    Column("road_user", String(12), primary_key=True),
+    Column("month_s", BigInteger, primary_key=True),
+    Column("day_part", String(10), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# A site as it is published: its places and its time zone (publication.places.Plan).
+plans = Table(
+    "plans",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("updated_s", BigInteger, nullable=False),
+)
+
+# What has been published, for ever and word for word. A rule has one publication a period at a site.
+publications = Table(
+    "publications",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=True),
+    Column("site", String(40), nullable=False),
+    Column("rule", String(40), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("start", String(10), nullable=False),  # first day, and the first day after
+    Column("end", String(10), nullable=False),
+    Column("record", Text, nullable=False),
+    Column("hash", String(64), nullable=False),  # of the record and the hash before it
+    Column("published_s", BigInteger, nullable=False),
+    Column("published_by", String(80), nullable=False),
+    Column("through", BigInteger, nullable=False),  # the last decision there was
+    UniqueConstraint("site", "rule", "start", name="uq_publications_start"),
+)
+
+# The true counts behind a publication, which `nearmiss report recount` counts again. Never published.
+publication_counts = Table(
+    "publication_counts",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=True),
+    Column("publication", BigInteger, nullable=False),
+    Column("place", String(40), nullable=False),
+    Column("road_user", String(12), nullable=False),
+    Column("day_part", String(10), nullable=False),
+    Column("verdict", String(10), nullable=False),
+    Column("counted", BigInteger, nullable=False),  # of rows, each with its decision
+    Column("retired", BigInteger, nullable=False),  # of rows that had become aggregates by then
+    Index("ix_publication_counts_publication", "publication"),
+)
+
+publication_decisions = Table(
+    "publication_decisions",
+    metadata,
+    Column("counted", BigInteger, primary_key=True),  # publication_counts.n
+    Column("decision", BigInteger, primary_key=True),
 )
 
 # What the sweeper deleted, and why.

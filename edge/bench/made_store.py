@@ -193,6 +193,7 @@ def _retired(
                                 "road_user": user,
                                 "month_s": int(month.timestamp()),
                                 "verdict": verdict,
+                                "day_part": "",
                                 "count": int(chance.poisson(of_these * part)),
                             }
         month = following

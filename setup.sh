@@ -30,6 +30,12 @@ need mosquitto on_path mosquitto
     missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 if [ "$what" = dev ]; then
     need git on_path git
+    # A real RTSP server, for the tests of cameras; it runs under Debian's own Python.
+    rtsp='import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
+    /usr/bin/python3 -c "$rtsp" >/dev/null 2>&1 || missing="$missing gir1.2-gst-rtsp-server-1.0 python3-gi"
+    need gstreamer1.0-plugins-base ls /usr/lib/*/gstreamer-1.0/libgstvideotestsrc.so
+    need gstreamer1.0-plugins-good ls /usr/lib/*/gstreamer-1.0/libgstrtp.so
+    need gstreamer1.0-plugins-ugly ls /usr/lib/*/gstreamer-1.0/libgstx264.so
     on_path chromium >/dev/null 2>&1 || on_path chromium-browser >/dev/null 2>&1 || missing="$missing chromium"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || on_path initdb >/dev/null 2>&1 ||
         missing="$missing postgresql"

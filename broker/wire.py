@@ -336,7 +336,19 @@ class Status(Record):
     detector: ModelName | None = None
     provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None
     frame_rate_hz: Annotated[Tenths, Field(ge=0, le=1000)] | None = None
+    # The camera's stream, and how well the time of its frames is known (None: not known).
+    source: Literal["connecting", "live", "lost", "frozen", "other_size"] | None = None
     frames_dropped: Tally | None = None
+    frames_lost: Tally | None = None
+    reconnects: Tally | None = None
+    time_from: Literal["rtcp", "driver", "timestamps", "cadence"] | None = None
+    time_sigma_s: Sigma | None = None
+    # Who says how good the node's clock is, and how often one that was set was taken over.
+    clock: Literal["stated", "synchronised", "unsynchronised", "set"] | None = None
+    clock_steps: Tally | None = None
+    # Of the node's processes for this camera, decoder included; 100 % is one core.
+    memory_mb: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    cpu_percent: Annotated[float, Field(ge=0, le=100_000)] | None = None
     outbox_rows: Tally | None = None
     evicted_clips: Tally | None = None
     evicted_events: Tally | None = None

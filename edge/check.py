@@ -14,7 +14,7 @@ from edge.errors import InputError
 
 Thing = TypeVar("Thing")
 
-COLLECTOR_TABLES = {"broker", "intake", "store", "review", "retention"}
+COLLECTOR_TABLES = {"broker", "store", "review", "retention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def check(file: Path) -> Verdict:
         return Verdict("a file", (f"{file}: cannot be read: {error.strerror or error}",))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         return Verdict("a file", (f"{file}: not a TOML file: {error}",))
-    if "node" in document:
+    if "node" in document or "cameras" in document:
         return _node(file)
     if "site" in document:
         return _site(file)
@@ -108,22 +108,33 @@ def _site(file: Path) -> Verdict:
 
 
 def _node(file: Path) -> Verdict:
-    from edge.config import load_node
+    from edge.config import load_cameras
 
     what = "a node file"
     mistakes: list[str] = []
-    config = _of(lambda: load_node(file), mistakes)
-    if config is None:
+    configs = _of(lambda: load_cameras(file), mistakes)
+    if configs is None:
         return Verdict(what, tuple(mistakes))
-    for key, name in (
-        ("source.video", config.source.video),
-        ("source.times", config.source.times),
-        ("signals.file", config.signals.file),
-    ):
-        if name is not None and not (file.parent / name).is_file():
-            mistakes.append(f"{file}: {key}: {name!r} is no file beside it")
-    site = _site(file.parent / config.node.site)
-    return Verdict(what, (*mistakes, *site.mistakes), site.warnings)
+    warnings: list[str] = []
+    for index, config in enumerate(configs):
+        place = f"{file}: " if len(configs) == 1 else f"{file}: cameras.{index}."
+        for key, name in (
+            ("source.video", config.source.video),
+            ("source.times", config.source.times),
+            ("source.ca", config.source.ca),
+            ("signals.file", config.signals.file),
+        ):
+            if name is not None and not (file.parent / name).is_file():
+                mistakes.append(f"{place}{key}: {name!r} is no file beside it")
+        if config.source.password_file is not None:
+            _of(lambda config=config: config.source.camera(file, (1, 1)), mistakes)  # type: ignore[misc]
+        site = _site(file.parent / config.node.site)
+        mistakes += site.mistakes
+        warnings += site.warnings
+    if len(configs) > 1:
+        what = f"a node file of {len(configs)} cameras"
+    # Cameras of one site file have its mistakes once.
+    return Verdict(what, tuple(dict.fromkeys(mistakes)), tuple(dict.fromkeys(warnings)))
 
 
 def _collector(file: Path) -> Verdict:

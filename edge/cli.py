@@ -155,11 +155,14 @@ def check(
 
 
 @app.command("run")
-def run_node(node: Annotated[Path, typer.Argument(help="node.toml")]) -> None:
-    """The node: detect, judge, redact and publish."""
-    from edge.node import run
+def run_node(
+    node: Annotated[Path, typer.Argument(help="node.toml")],
+    camera: Annotated[str | None, typer.Option(help="Run this one of several cameras alone.")] = None,
+) -> None:
+    """The node: detect, judge, redact and publish; a process for each of several cameras."""
+    from edge.daemon import run
 
-    raise typer.Exit(run(node))
+    raise typer.Exit(run(node, camera=camera))
 
 
 @app.command()
@@ -175,14 +178,13 @@ def bench(
     data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     only: Annotated[
-        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store, intake.")
+        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store.")
     ] = None,
-    events: Annotated[int | None, typer.Option(min=1, help="intake: how many events.")] = None,
 ) -> None:
     """Speed and accuracy on real recordings, as ratios measured in one run."""
     from edge.bench import run
 
-    raise typer.Exit(run(data=data, as_json=json, only=only, events=events))
+    raise typer.Exit(run(data=data, as_json=json, only=only))
 
 
 def main() -> None:

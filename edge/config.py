@@ -1,10 +1,9 @@
-"""node.toml: one camera node, its source, its detector and its broker."""
+"""node.toml: the cameras of one machine, each with its source, its detector and its broker."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from broker.collector.config import BrokerAddress, problem_lines
 from broker.wire import NodeId
+from edge.config_cameras import expanded, shared
+from edge.config_source import FilePath, SourceConfig
 from edge.errors import InputError
-
-FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
-CAMERA_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "usb:")
 
 
 class _Record(BaseModel):
@@ -27,44 +25,6 @@ class NodeInfo(_Record):
 
     id: NodeId
     site: FilePath
-
-
-class SourceConfig(_Record):
-    """Where frames come from: a recording, or the address of a camera."""
-
-    video: FilePath | None = None
-    url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
-    start: str | None = None
-    times: FilePath | None = None
-
-    @field_validator("start")
-    @classmethod
-    def _is_time(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                time = datetime.fromisoformat(text)
-            except ValueError:
-                raise ValueError("not an RFC 3339 time such as 2026-11-20T08:15:00Z") from None
-            if time.tzinfo is None:
-                raise ValueError("lacks its zone, expected such as 2026-11-20T08:15:00Z")
-        return text
-
-    @field_validator("url")
-    @classmethod
-    def _is_camera(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(CAMERA_SCHEMES):
-            raise ValueError(f"expected one of {', '.join(CAMERA_SCHEMES)}")
-        return url
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if (self.video is None) == (self.url is None):
-            raise ValueError("give either video (a recording) or url (a camera)")
-        if self.video is not None and self.start is None and self.times is None:
-            raise ValueError("a recording needs start (UTC of its time 0) or times: events carry real time")
-        if self.url is not None and (self.start is not None or self.times is not None):
-            raise ValueError("start and times belong to a recording; a camera's frames carry their own time")
-        return self
 
 
 class DetectorConfig(_Record):
@@ -126,8 +86,24 @@ class NodeConfig(_Record):
     outbox: OutboxConfig = OutboxConfig()
 
 
-def load_node(path: Path) -> NodeConfig:
-    """Read node.toml.
+def load_node(path: Path, *, camera: str | None = None) -> NodeConfig:
+    """Read node.toml and return its one camera, or the one that is named.
+
+    Raises:
+        InputError: with one line per mistake, all at once.
+    """
+    configs = load_cameras(path)
+    if camera is None and len(configs) == 1:
+        return configs[0]
+    for config in configs:
+        if config.node.id == camera:
+            return config
+    ids = ", ".join(config.node.id for config in configs)
+    raise InputError(f"{path}: cameras: {camera!r} is not one of {ids}")
+
+
+def load_cameras(path: Path) -> tuple[NodeConfig, ...]:
+    """Read node.toml, of one camera or of several, and return each camera's configuration.
 
     Raises:
         InputError: with one line per mistake, all at once.
@@ -138,17 +114,41 @@ def load_node(path: Path) -> NodeConfig:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from error
-    try:
-        config = NodeConfig.model_validate_json(json.dumps(document, default=str))
-    except ValidationError as error:
-        raise InputError(problem_lines(path, error)) from error
+    parts, problems = expanded(document)
+    configs = []
+    for part in parts:
+        try:
+            config = NodeConfig.model_validate_json(json.dumps(part.document, default=str))
+        except ValidationError as error:
+            problems += [part.placed(line) for line in _lines(error)]
+        else:
+            configs.append(_beside(path, config))
+            problems += [part.placed(line) for line in _tls_problems(configs[-1])]
+    problems += shared(configs)
+    if problems:
+        raise InputError(f"{path}: {problem}" for problem in dict.fromkeys(problems))
+    return tuple(configs)
+
+
+def _lines(error: ValidationError) -> list[str]:
+    """Return one line per mistake, without the address of a camera, which may hold a password."""
+    lines = [line.removeprefix(": ") for line in problem_lines(Path(), error)]
+    lines = [line.removeprefix(".: ") for line in lines]
+    return [
+        line.partition(" (came: ")[0] if line.startswith(("source: ", "source.url: ")) else line
+        for line in lines
+    ]
+
+
+def _beside(path: Path, config: NodeConfig) -> NodeConfig:
     signals = config.signals
     if signals.broker is not None:
         signals = signals.model_copy(update={"broker": signals.broker.beside(path)})
-    config = config.model_copy(update={"broker": config.broker.beside(path), "signals": signals})
-    problems = config.broker.tls_problems(f"{path}: broker")
-    if signals.broker is not None:
-        problems += signals.broker.tls_problems(f"{path}: signals.broker")
-    if problems:
-        raise InputError(problems)
-    return config
+    return config.model_copy(update={"broker": config.broker.beside(path), "signals": signals})
+
+
+def _tls_problems(config: NodeConfig) -> list[str]:
+    problems = config.broker.tls_problems("broker")
+    if config.signals.broker is not None:
+        problems += config.signals.broker.tls_problems("signals.broker")
+    return problems

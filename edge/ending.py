@@ -1,4 +1,4 @@
-"""The end of a node in order: SIGTERM and Ctrl-C, and a source that does not let go."""
+"""The end of a node in order, and its new beginning: SIGTERM, Ctrl-C, SIGHUP, a source that hangs."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ class Stopped(Exception):
 
 
 class Ending:
-    """Whether the node is to end, and the way out of a wait that would not."""
+    """Whether the node is to end or to read its configuration again, and the way out of an endless wait."""
 
     def __init__(self) -> None:
         self.wanted = False
+        self.reload_wanted = False
         self._waiting = False
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self, is_waiting: bool = True) -> Iterator[None]:
         """Mark a wait for the source: it alone is left after ``PATIENCE_S``, by ``Stopped``.
 
-        Never a write: what goes to the outbox goes there whole.
+        Never a write: what goes to the outbox goes there whole. Within a wait, ``waiting(False)`` marks one.
         """
-        self._waiting = True
+        before, self._waiting = self._waiting, is_waiting
         try:
             yield
         finally:
-            self._waiting = False
+            self._waiting = before
 
     @contextmanager
     def on_signals(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Call ``stop`` at the first SIGTERM or Ctrl-C."""
+        """Call ``stop`` at the first SIGTERM or Ctrl-C; note a SIGHUP."""
 
         def wanted(_number: int, _frame: FrameType | None) -> None:
             if not self.wanted:
@@ -48,7 +49,15 @@ class Ending:
             if self._waiting:
                 raise Stopped
 
-        handlers = {signal.SIGTERM: wanted, signal.SIGINT: wanted, signal.SIGALRM: leave}
+        def reload(_number: int, _frame: FrameType | None) -> None:
+            self.reload_wanted = True
+
+        handlers = {
+            signal.SIGTERM: wanted,
+            signal.SIGINT: wanted,
+            signal.SIGALRM: leave,
+            signal.SIGHUP: reload,
+        }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield

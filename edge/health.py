@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Literal
 
 from broker.wire import Status
 from edge import __version__
+from edge.load import Load
 from edge.outbox import Outbox
 from edge.signal_listener import Listener
 from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
     from edge.camera_watch import CameraWatch
+    from edge.sources.host_clock import HostClock
+    from edge.sources.live import LiveSource
 
 RATE_OVER_S = 5.0
 MOST_GROUPS_TOLD = 64
+MOST = 1_000_000_000
 
 
 @dataclass
@@ -44,14 +48,26 @@ class Health:
 
     Args:
         figures: kept up to date by the loop.
+        source: the camera; None for a recording.
     """
 
     def __init__(
-        self, figures: Figures, outbox: Outbox, agreement: Agreement, *, site: str, node: str, mode: str
+        self,
+        figures: Figures,
+        outbox: Outbox,
+        agreement: Agreement,
+        *,
+        site: str,
+        node: str,
+        mode: str,
+        source: LiveSource | None,
+        clock: HostClock,
     ) -> None:
         self.figures = figures
+        self._source, self._clock = source, clock
         self._outbox, self._agreement = outbox, agreement
         self._site, self._node, self._mode = site, node, mode
+        self._load = Load()
         self.watch: CameraWatch | None = None
         self.listener: Listener | None = None
 
@@ -67,7 +83,9 @@ class Health:
         state = self.figures.state
         moved = self.watch is not None and self.watch.state == "moved"
         deaf = self.listener is not None and not self.listener.connected
-        troubles = (overdue, level.quarantined, self._agreement.disagreeing, moved, deaf)
+        blind = self._source is not None and self._source.state != "live"
+        adrift = self._source is not None and not math.isfinite(self._clock.sigma_s)
+        troubles = (overdue, level.quarantined, self._agreement.disagreeing, moved, deaf, blind, adrift)
         if state == "running" and any(troubles):
             state = "degraded"
         return Status.model_validate(
@@ -85,12 +103,31 @@ class Health:
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
                 **self._camera(),
+                **self._stream(),
+                **self._load.figures(),
                 "signals_disagree": self._agreement.disagreeing[:MOST_GROUPS_TOLD],
                 "signal_feed": None if self.listener is None else ("lost" if deaf else "connected"),
                 "signal_delay_s": None if self.listener is None else self.listener.delay_s,
                 "software": f"nearmiss {__version__}",
             }
         )
+
+    def _stream(self) -> dict[str, str | float | None]:
+        """Return how the camera's stream is, and how well its times are known."""
+        source = self._source
+        if source is None:
+            return {}
+        captured, sigma_s = source.captured, source.time_sigma_s
+        return {
+            "source": source.state,
+            "frames_dropped": min(source.frames_dropped, MOST),
+            "frames_lost": min(source.frames_lost, MOST),
+            "reconnects": min(source.reconnects, MOST),
+            "time_from": captured.kind if captured is not None else None,
+            "time_sigma_s": round(min(sigma_s, 10_000.0), 3) if math.isfinite(sigma_s) else None,
+            "clock": self._clock.kept,
+            "clock_steps": min(self._clock.steps, MOST),
+        }
 
     def _camera(self) -> dict[str, str | float | None]:
         """Return whether the camera moved, rounded to what it is told to."""

@@ -1,153 +1,167 @@
-"""`nearmiss run`: one node, from its source to the broker, until its recording ends or SIGTERM.
+"""One camera's node, from its source to the broker, until its recording ends, SIGTERM, or a new beginning.
 
 What was found is in the outbox at once, which outlives the process; broker and collector may come and go.
 """
 
 from __future__ import annotations
 
+import enum
 import logging
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from broker.logs import json_to_stderr
-from broker.process import harden
-from edge.config import NodeConfig, load_node
+from edge.config import NodeConfig
 from edge.dispatch import Dispatch
 from edge.ending import Ending, Stopped
-from edge.errors import InputError
-from edge.exclusive import only_user
 from edge.health import Figures, Health
 from edge.outbox import Outbox
 from edge.publish import Publisher
-from edge.rules.finding import Finding
+from edge.service import Service
 from edge.signal_listener import Listener
 from edge.signals.agreement import Agreement
+from edge.sources.host_clock import HostClock
+from edge.sources.live import LiveSource
+from edge.telling import Telling
 
 if TYPE_CHECKING:
     from edge.opening import Inputs
-    from edge.pipeline import Due, Line, Moment
+    from edge.pipeline import Line, Moment
     from edge.redact import Redactor
     from edge.rules.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-QUARTER_S = 900.0
 PLATE_EVERY_S = 86_400.0
-# Findings a consequence may still name; causes lie seconds back.
-FINDINGS_KEPT = 1000
+# Without frames for so long, findings that wait for the seconds after them are told without.
+OUTAGE_S = 15.0
+# The publish thread turns many times a second; where it has not for so long, it hangs.
+PUBLISH_HANGS_S = 30.0
 
 
-def run(path: Path) -> int:
-    """Run a node; 0 for a wanted end, 1 where a part of it ended by itself.
+class Outcome(enum.Enum):
+    """How a node's run ended."""
 
-    Raises:
-        InputError: every mistake in node.toml and in the files it names.
-    """
-    harden()
-    json_to_stderr()
-    config = load_node(path)
-    if config.source.url is not None:
-        raise InputError(f"{path}: source.url: cameras are not built yet; give source.video, a recording")
-    inputs = _inputs(path, config)
-    outbox_path = path.parent / config.outbox.path
-    with ExitStack() as stack:
-        stack.enter_context(inputs.source)
-        stack.enter_context(only_user(outbox_path))
-        outbox = stack.enter_context(Outbox(outbox_path, quota_bytes=config.outbox.quota_mb * 2**20))
-        return Node(config, inputs, outbox).run()
-
-
-def _inputs(path: Path, config: NodeConfig) -> Inputs:
-    from edge.opening import opened
-
-    def beside(name: str | None) -> Path | None:
-        return None if name is None else path.parent / name
-
-    assert config.source.video is not None
-    return opened(
-        path.parent / config.source.video,
-        site=path.parent / config.node.site,
-        signals=beside(config.signals.file),
-        model=config.detector.model,
-        provider=config.detector.provider,
-        threads=config.detector.threads,
-        out=(path.parent / config.outbox.path).parent,
-        start=config.source.start,
-        times=beside(config.source.times),
-        clips=config.clips.mode,
-        now=time.time,
-    )
+    DONE = enum.auto()  # its recording has ended, or SIGTERM
+    FAILED = enum.auto()  # a part of it ended by itself
+    AGAIN = enum.auto()  # to be begun anew: with a new configuration, or because the host's clock was set
 
 
 class Node:
-    """One source, its line, and the thread that publishes."""
+    """One source, its line, and the thread that publishes.
 
-    def __init__(self, config: NodeConfig, inputs: Inputs, outbox: Outbox) -> None:
+    Args:
+        prepare: called at SIGHUP; returns whether a new configuration is ready to take over.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        inputs: Inputs,
+        outbox: Outbox,
+        *,
+        clock: HostClock | None = None,
+        service: Service | None = None,
+        ending: Ending | None = None,
+        prepare: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._inputs, self._outbox = inputs, outbox
-        self._site, self._id = inputs.site.id, config.node.id
+        self._clock, self._service, self._prepare = clock or HostClock(), service or Service(), prepare
         self._mode = config.clips.mode
-        self._agreement = Agreement(inputs.checked, sorted(inputs.site.signal_groups))
+        site, node = inputs.site.id, config.node.id
+        self._source = inputs.source if isinstance(inputs.source, LiveSource) else None
+        agreement = Agreement(inputs.checked, sorted(inputs.site.signal_groups))
+        self._agreement = agreement
         self._figures = Figures(detector=inputs.detector.name, provider=inputs.detector.provider)
         self._health = Health(
-            self._figures, outbox, self._agreement, site=self._site, node=self._id, mode=self._mode
+            self._figures,
+            outbox,
+            agreement,
+            site=site,
+            node=node,
+            mode=self._mode,
+            source=self._source,
+            clock=self._clock,
         )
         self._dispatch = Dispatch(
             outbox,
-            site=self._site,
-            node=self._id,
+            site=site,
+            node=node,
             time_bin_s=inputs.site.thresholds.time_bin_s,
+            clock=self._clock.now,
         )
+        self._telling = Telling(self._dispatch, site=site, node=node, detector=inputs.detector.name)
         self._publisher = Publisher(
             outbox,
-            site=self._site,
-            node=self._id,
+            site=site,
+            node=node,
             host=config.broker.host,
             port=config.broker.port,
             tls=config.broker.tls_files,
             health=lambda last_seq: self._health.status(last_seq, overdue=self._publisher.overdue),
+            clock=self._clock.now,
         )
         self._listener: Listener | None = None
         if inputs.feed is not None:
             self._listener = Listener(
                 inputs.feed,
                 config.signals.broker or config.broker,
-                client_id=f"nearmiss-{self._site}-{self._id}-signals",
+                client_id=f"nearmiss-{site}-{node}-signals",
             )
         self._health.listener = self._listener
-        self._given: dict[int, tuple[Finding, int]] = {}
-        self._number = 0
-        self._ending = Ending()
-        self._quarter = -1.0
+        self._ending = ending or Ending()
+        self._again = False
+        self._failed = False
         self._plate_due = 0.0
+        self._source_was = "connecting"
+        self._frame_s = time.monotonic()
 
-    def run(self) -> int:
-        """Run until the recording has ended and all is receipted, or until SIGTERM."""
+    def run(self) -> Outcome:
+        """Run until the recording has ended and all is receipted, until SIGTERM, or until a new beginning."""
         line, redactor, engine = self._line()
         self._health.watch = line.watch
         self._publisher.start()
         if self._listener is not None:
             self._listener.start()
-        code = 0
-        with self._ending.on_signals(line.stop):
+        if self._source is not None:
+            self._source.idle = lambda: self._idle(line, engine)
+
+        def stop() -> None:
+            line.stop()
+            if self._source is not None:
+                self._source.stop()
+
+        with self._ending.on_signals(stop):
+            if self._ending.wanted:
+                stop()
+            self._service.ready()
             try:
-                code = self._watch_street(line, redactor, engine)
+                self._watch_street(line, redactor, engine)
                 self._finish(line, engine)
-                if not self._ending.wanted:
-                    code = max(code, self._wait_for_receipts())
+                if self._source is None and not (self._ending.wanted or self._again or self._failed):
+                    self._wait_for_receipts()
             except Stopped:
                 logger.warning("the source did not end in time; what was found until then is kept")
                 self._finish(line, engine)
-        self._figures.state = "stopped"
+            return self._close()
+
+    def _close(self) -> Outcome:
+        set_back = self._source is not None and self._source.clock_was_set
+        again = (self._again or set_back) and not (self._ending.wanted or self._failed)
+        self._figures.state = "starting" if again else "stopped"
+        if again:
+            self._service.reloading()
+        else:
+            self._service.stopping()
         self._publisher.close()
         if self._listener is not None:
             self._listener.close()
+        if again:
+            return Outcome.AGAIN
         level = self._outbox.level()
         logger.info("stopped; %d messages wait for their receipt", level.rows)
-        return code
+        return Outcome.FAILED if self._failed else Outcome.DONE
 
     def _line(self) -> tuple[Line, Redactor, Engine]:
         from edge.analyze import line_of
@@ -155,7 +169,7 @@ class Node:
         # People get their numbers in a clip from the system's chance: a seed would let them be undone.
         return line_of(self._inputs, rng=secrets.SystemRandom())
 
-    def _watch_street(self, line: Line, redactor: Redactor, engine: Engine) -> int:
+    def _watch_street(self, line: Line, redactor: Redactor, engine: Engine) -> None:
         from edge.pipeline import DetectorFailedError
 
         moments = iter(line)
@@ -163,67 +177,79 @@ class Node:
             while (moment := self._next(moments)) is not None:
                 self._figures.state = "running"
                 self._figures.frames += 1
+                self._frame_s = time.monotonic()
                 if self._mode != "none" and moment.time >= self._plate_due:
                     self._plate_due = moment.time + PLATE_EVERY_S
                     self._dispatch.plate(redactor.plate(self._inputs.site))
-                self._put(moment.due)
-                self._count(moment.time, engine)
+                self._telling.events(moment.due)
+                self._telling.counts(moment.time, engine)
                 self._agreement.note(moment.time)
-                if not self._publisher.alive:
-                    logger.error("the publish thread ended: %s", self._publisher.error)
-                    return 1
-                if self._listener is not None and not self._listener.alive:
-                    logger.error("the thread of the signal feed ended: %s", self._listener.error)
-                    return 1
+                if not self._goes_on(line):
+                    return
         except DetectorFailedError as error:
             logger.error("%s", error)
-            return 1
-        for gap in line.gaps:
-            logger.warning("not seen: %.1f s to %.1f s: %s", gap.start, gap.end, gap.reason)
-        return 0
+            self._failed = True
+        if self._source is None:
+            for gap in line.gaps:
+                logger.warning("not seen: %.1f s to %.1f s: %s", gap.start, gap.end, gap.reason)
 
     def _next(self, moments: Iterator[Moment]) -> Moment | None:
         with self._ending.waiting():
             return next(moments, None)
 
+    def _idle(self, line: Line, engine: Engine) -> None:
+        """Called by a camera's source while no frame comes."""
+        with self._ending.waiting(False):
+            if time.monotonic() - self._frame_s > OUTAGE_S:
+                self._telling.events(line.held())
+                self._telling.counts(self._clock.now(), engine)
+            if not self._goes_on(line) and self._source is not None:
+                self._source.stop()
+
+    def _goes_on(self, line: Line) -> bool:
+        """Look after everything beside the frames; False where the line is to end."""
+        if not self._publisher.alive:
+            logger.error("the publish thread ended: %s", self._publisher.error)
+            self._failed = True
+        elif self._listener is not None and not self._listener.alive:
+            logger.error("the thread of the signal feed ended: %s", self._listener.error)
+            self._failed = True
+        elif self._publisher.still_s < PUBLISH_HANGS_S:
+            self._service.beat()
+        if self._source is None:
+            self._clock.look()
+        elif self._source.state != self._source_was:
+            self._source_was = self._source.state
+            self._publisher.tell_now()
+        if self._ending.reload_wanted:
+            self._ending.reload_wanted = False
+            self._reload()
+        if self._failed or self._again:
+            line.stop()
+            return False
+        return True
+
+    def _reload(self) -> None:
+        if self._source is None:
+            logger.warning("a recording is under way: a new configuration counts from the next start")
+            return
+        self._service.reloading()
+        self._again = self._prepare()
+        if not self._again:
+            self._service.ready()
+
     def _finish(self, line: Line, engine: Engine) -> None:
-        self._put(line.finish())
+        self._telling.events(line.finish())
         self._dispatch.counts(engine.exposures())
 
-    def _put(self, due: list[Due] | tuple[Due, ...]) -> None:
-        from edge.events import local_event
-
-        for finding, clip in due:
-            self._number += 1
-            cause = self._given.get(id(finding.caused_by)) if finding.caused_by is not None else None
-            event = local_event(
-                self._number,
-                finding,
-                site=self._site,
-                node=self._id,
-                detector=self._inputs.detector.name,
-                clip=None,  # the outbox names it, once the clip names its plate
-                caused_by=cause[1] if cause is not None else None,
-            )
-            self._given[id(finding)] = (finding, self._number)
-            while len(self._given) > FINDINGS_KEPT:
-                del self._given[next(iter(self._given))]
-            self._dispatch.event(event, clip)
-
-    def _count(self, now: float, engine: Engine) -> None:
-        quarter = now // QUARTER_S
-        if quarter != self._quarter:
-            if self._quarter >= 0:
-                self._dispatch.counts(engine.exposures())
-            self._quarter = quarter
-
-    def _wait_for_receipts(self) -> int:
+    def _wait_for_receipts(self) -> None:
         """Stay until all has been receipted: events of a bin leave up to a minute after it."""
         waiting = self._outbox.level().rows
         logger.info("the recording has ended; %d messages wait for their receipt", waiting)
         while not self._ending.wanted and self._outbox.level().rows:
             if not self._publisher.alive:
                 logger.error("the publish thread ended: %s", self._publisher.error)
-                return 1
+                self._failed = True
+                return
+            self._service.beat()
             time.sleep(0.1)
-        return 0

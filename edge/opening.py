@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast, get_args
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast, get_args
 
 from edge.errors import InputError
 from edge.redact import Mode
@@ -18,17 +19,48 @@ if TYPE_CHECKING:
     from calibration.drift import Structure
     from calibration.plane import Plane
     from calibration.site import Site
+    from edge.frame import Frame, Gap
     from edge.scene import Signals
     from edge.signals.crosscheck import CrossChecked
     from edge.signals.feed import Feed
     from edge.signals.lamp import LampReader
     from edge.signals.sources import Sources
-    from edge.sources.file import VideoSource
     from models.detections import Detector
 
 Thing = TypeVar("Thing")
 
 USUAL_RATE_HZ = 15.0
+
+
+class OpenSource(Protocol):
+    """A recording or a camera, opened: what an analysis asks of it beside its frames."""
+
+    image_size: tuple[int, int]
+    rate_hz: float | None
+    start_time: float
+    time_sigma_s: float
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def times_from(self) -> str: ...
+
+    @property
+    def expected_frames(self) -> int | None: ...
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,7 @@ class Inputs:
     plane: Plane
     signals: Signals
     signals_given: bool
-    source: VideoSource
+    source: OpenSource
     detector: Detector
     mode: Mode
     threads: int
@@ -71,10 +103,13 @@ def opened(
     times: Path | None,
     clips: str,
     now: Callable[[], float] | None = None,
+    camera: Callable[[tuple[int, int]], OpenSource] | None = None,
 ) -> Inputs:
     """Open and check every input.
 
     Args:
+        video: the recording; with ``camera`` what messages call it.
+        camera: opens a camera instead, given the image size of the site's ground plane.
         now: the clock, seconds UTC, where the site's feed of signal states is listened to.
 
     Raises:
@@ -88,10 +123,15 @@ def opened(
     mistakes.add(folder_problem(out))
     if clips not in get_args(Mode):
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
-    source = mistakes.of(lambda: open_video(video, start_time=start_time, times=times))
+    found = mistakes.of(lambda: load_site(site))
+    source: OpenSource | None = None
+    if camera is None:
+        source = mistakes.of(lambda: open_video(video, start_time=start_time, times=times))
+    elif found is not None and found.ground_plane is not None:
+        image_size = found.ground_plane.image_size
+        source = mistakes.of(lambda: camera(image_size))
     first = (start_time or 0.0) if source is None else source.start_time
     try:
-        found = mistakes.of(lambda: load_site(site))
         plane = None if found is None else _plane(found, site, video, source, mistakes)
         told = None if found is None else mistakes.of(lambda: _sources(found, signals, first, now))
         structure = mistakes.of(lambda: _structure(site, source))
@@ -139,7 +179,7 @@ def default_threads() -> int:
 def detector_of(
     model: str,
     plane: Plane | None,
-    source: VideoSource | None,
+    source: OpenSource | None,
     *,
     provider: str | None,
     threads: int | None,
@@ -189,7 +229,7 @@ def start_of(text: str) -> float:
 
 
 def _plane(
-    site: Site, path: Path, video: Path, source: VideoSource | None, mistakes: _Mistakes
+    site: Site, path: Path, video: Path, source: OpenSource | None, mistakes: _Mistakes
 ) -> Plane | None:
     from calibration.plane import plane_of
 
@@ -209,7 +249,7 @@ def _plane(
     return mistakes.of(lambda: plane_of(site), where=f"{path}: ground_plane: ")
 
 
-def _structure(site: Path, source: VideoSource | None) -> Structure | None:
+def _structure(site: Path, source: OpenSource | None) -> Structure | None:
     from calibration.drift import load_structure, structure_file
 
     path = structure_file(site)

@@ -192,6 +192,10 @@ class Line:
                 if seen is not None:
                     yield self._moment(seen)
 
+    def held(self) -> list[Due]:
+        """Return the findings that wait for the seconds after them, where none come for long."""
+        return self._recorder.flush()
+
     def finish(self) -> list[Due]:
         """Return the findings that are left, once no frame will come any more."""
         for finding in self._engine.finish():

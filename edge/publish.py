@@ -65,6 +65,7 @@ class Publisher:
         self._unacknowledged: dict[int, str] = {}  # message id → key; until the broker's PUBACK
         self._status_due = 0.0
         self._watch_due = 0.0
+        self._round_s = time.monotonic()
         self._alarmed = False
         self._connected = threading.Event()
         self._session = Session(
@@ -100,6 +101,15 @@ class Publisher:
         """True while messages have gone without a receipt for minutes."""
         return self._alarmed
 
+    @property
+    def still_s(self) -> float:
+        """How long ago the thread last went round."""
+        return time.monotonic() - self._round_s
+
+    def tell_now(self) -> None:
+        """Say the status at the next turn, not when it is due."""
+        self._status_due = 0.0
+
     def close(self, *, timeout_s: float = 2.0) -> None:
         """Say the last status and goodbye; what has no receipt stays in the outbox."""
         self._stop.set()
@@ -109,6 +119,7 @@ class Publisher:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
+                self._round_s = time.monotonic()
                 self._session.step(0.05)
                 if self._session.connected:
                     self._publish_due()

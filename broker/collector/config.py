@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from broker.tls import Tls
 
@@ -52,18 +52,16 @@ class BrokerAddress(_Record):
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 1883
-    tls: Annotated[TlsFiles | None, Field(validate_default=True)] = None
+    tls: TlsFiles | None = None
 
-    @field_validator("tls")
-    @classmethod
-    def _encrypted_off_this_machine(cls, tls: TlsFiles | None, info: ValidationInfo) -> TlsFiles | None:
-        host = info.data.get("host")
-        if tls is None and host is not None and not is_loopback(host):
+    @model_validator(mode="after")
+    def _encrypted_off_this_machine(self) -> Self:
+        if self.tls is None and not is_loopback(self.host):
             raise ValueError(
-                f"{host} is another machine, reached with TLS only: "
+                f"{self.host} is another machine, reached with TLS only: "
                 "expected tls = { ca, certificate, key } (nearmiss broker init)"
             )
-        return tls
+        return self
 
     def beside(self, path: Path) -> Self:
         """Return the same with TLS files taken from the folder of the configuration file."""
@@ -83,12 +81,6 @@ class BrokerAddress(_Record):
         """Return one line per TLS file that cannot be used; ``place`` is the file and table."""
         tls = self.tls_files
         return [] if tls is None else [f"{place}.tls.{line}" for line in tls.problems()]
-
-
-class IntakeConfig(_Record):
-    """How messages come in: collectors of one group share those of their broker."""
-
-    group: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
 
 
 class Storage(_Record):
@@ -127,7 +119,6 @@ class CollectorConfig(_Record):
     """One collector."""
 
     broker: BrokerAddress = BrokerAddress()
-    intake: IntakeConfig = IntakeConfig()
     store: Storage = Storage()
     review: Review = Review()
     retention: Retention = Retention()

@@ -301,8 +301,7 @@ def main() -> None:
     if sys.argv[1] == "--extent":
         print(json.dumps(extent(sys.argv[2])), flush=True)  # noqa: T201 — the one record there is
         os._exit(0)
-    path, memory_fd, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    from_s = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
+    path, from_s, memory_fd, count = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     out = os.dup(1)
     os.dup2(2, 1)  # nothing a library prints may mix with the records
     free: queue.SimpleQueue[int] = queue.SimpleQueue()

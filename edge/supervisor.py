@@ -1,0 +1,220 @@
+"""Several cameras on one machine: a process each, started again when it ends, killed when it hangs.
+
+A camera whose decoder, detector or site file fails takes no other with it: all they share is this file's
+small loop, which opens no picture, no database and no connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from broker.embedded import ends_with_parent
+from edge.config import NodeConfig, load_cameras
+from edge.service import Service
+
+logger = logging.getLogger(__name__)
+
+TURN_S = 0.25
+# A node beats many times in this; one that does not, hangs.
+HANGS_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+# One that ran so long was well: the next pause is short again.
+GOOD_S = 120.0
+# A node ends within 5 s of its SIGTERM; what it has found by then is in its outbox either way.
+END_S = 4.8
+
+
+def supervise(path: Path, cameras: Sequence[NodeConfig]) -> int:
+    """Run a process a camera until all recordings have ended, or SIGTERM; 1 where one ended by a fault."""
+    return _Supervisor(path, [config.node.id for config in cameras]).run()
+
+
+class _Camera:
+    """One camera's process, now or after a pause."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self.name = path, name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_s = self._beaten_s = 0.0
+        self._next_s = 0.0
+        self._failures = 0
+        self.ready = False
+        self.code: int | None = None  # of a process that ended for good
+        # The kernel gives it a name in the abstract namespace, which leaves no file behind.
+        self.notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notes.bind("")
+        self.notes.setblocking(False)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    @property
+    def ended(self) -> bool:
+        return self.code is not None
+
+    def turn(self, now: float) -> None:
+        """Start it where it is due, see whether it ended, kill it where it hangs."""
+        if self.ended:
+            return
+        if self._process is None:
+            if now >= self._next_s:
+                self._start(now)
+            return
+        code = self._process.poll()
+        if code is not None:
+            self._after(code, now)
+        elif now - self._beaten_s > HANGS_S:
+            logger.error("camera %s: gave no sign of life for %.0f s, is killed", self.name, HANGS_S)
+            self._process.kill()
+            self._process.wait()
+            self._after(-signal.SIGKILL, now)
+
+    def listen(self, now: float) -> None:
+        """Take what it has said to its service manager, which is this process."""
+        with contextlib.suppress(BlockingIOError):
+            while note := self.notes.recv(4096):
+                self._beaten_s = now
+                self.ready = self.ready or b"READY=1" in note
+
+    def tell(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def end(self, deadline: float) -> None:
+        """Wait for its end until a monotonic instant, then kill it."""
+        if self._process is None:
+            return
+        try:
+            self.code = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            logger.error("camera %s: did not end in time, is killed", self.name)
+            self._process.kill()
+            self.code = self._process.wait()
+        self._process = None
+
+    def close(self) -> None:
+        self.notes.close()
+
+    def _start(self, now: float) -> None:
+        address = "@" + self.notes.getsockname()[1:].decode()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", str(self._path), "--camera", self.name],
+            stdin=subprocess.DEVNULL,
+            env=Service.environment_for(address, watchdog_s=HANGS_S / 2),
+            preexec_fn=ends_with_parent(),
+            process_group=0,  # Ctrl-C is for this process, which ends its cameras in order
+        )
+        self._started_s = self._beaten_s = now
+        self.ready = False
+
+    def _after(self, code: int, now: float) -> None:
+        self._process, self.ready = None, False
+        if code == 0:
+            self.code = 0
+            logger.info("camera %s: its recording has ended", self.name)
+            return
+        if now - self._started_s > GOOD_S:
+            self._failures = 0
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))
+        pause_s = longest * random.uniform(0.5, 1.0)
+        self._failures += 1
+        self._next_s = now + pause_s
+        why = f"signal {-code}" if code < 0 else "a mistake in its files" if code == 2 else f"exit {code}"
+        logger.error("camera %s: ended (%s); again in %.0f s", self.name, why, pause_s)
+
+
+class _Supervisor:
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._path = path
+        self._cameras = {name: _Camera(path, name) for name in names}
+        self._service = Service()
+        self._stop = self._reload = self._up = False
+
+    def run(self) -> int:
+        with self._signals():
+            try:
+                while not self._stop and not all(each.ended for each in self._cameras.values()):
+                    self._turn()
+            finally:
+                self._service.stopping()
+                codes = self._end(list(self._cameras.values()))
+        return 1 if any(codes) else 0
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        for camera in self._cameras.values():
+            camera.turn(now)
+        notes = [camera.notes for camera in self._cameras.values()]
+        with contextlib.suppress(InterruptedError):
+            select.select(notes, [], [], TURN_S)
+        for camera in self._cameras.values():
+            camera.listen(time.monotonic())
+        self._service.beat()
+        running = sum(camera.ready for camera in self._cameras.values())
+        if not self._up and running:
+            self._up = True
+            self._service.ready()
+        if self._up:
+            self._service.status(f"{running} of {len(self._cameras)} cameras run")
+        if self._reload:
+            self._reload = False
+            self._reloaded()
+
+    def _reloaded(self) -> None:
+        """Read node.toml again: new cameras begin, those left out end, the others read their part anew."""
+        try:
+            configs = load_cameras(self._path)
+        except ValueError as error:
+            for problem in getattr(error, "problems", (str(error),)):
+                logger.error("not taken over: %s", problem)
+            logger.error("the cameras keep running as they were configured before")
+            return
+        names = [config.node.id for config in configs]
+        gone = [camera for name, camera in self._cameras.items() if name not in names]
+        self._end(gone)
+        for camera in gone:
+            del self._cameras[camera.name]
+            logger.info("camera %s: left out of the new configuration, ended", camera.name)
+        for camera in self._cameras.values():
+            camera.tell(signal.SIGHUP)
+        for name in names:
+            if name not in self._cameras:
+                self._cameras[name] = _Camera(self._path, name)
+
+    def _end(self, cameras: Sequence[_Camera]) -> list[int]:
+        for camera in cameras:
+            camera.tell(signal.SIGTERM)
+        deadline = time.monotonic() + END_S
+        for camera in cameras:
+            camera.end(deadline)
+            camera.close()
+        return [camera.code or 0 for camera in cameras]
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stop = True
+
+        def reload(_number: int, _frame: FrameType | None) -> None:
+            self._reload = True
+
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

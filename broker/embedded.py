@@ -154,7 +154,8 @@ def _start(software: Software, path: str, port: int, max_packet_bytes: int | Non
         config = folder / "mosquitto.conf"
         config.write_text(
             f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\n"
-            "max_queued_messages 10000\nlog_dest stderr\nlog_type error\nlog_type warning\n"
+            "max_queued_messages 10000\nmax_inflight_messages 200\n"
+            "log_dest stderr\nlog_type error\nlog_type warning\n"
             + (f"max_packet_size {max_packet_bytes}\n" if max_packet_bytes else "")
         )
         config.chmod(0o644)

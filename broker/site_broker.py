@@ -247,6 +247,7 @@ acl_file {folder}/acl
 persistence false
 max_packet_size {largest}
 max_queued_messages 10000
+max_inflight_messages 200
 max_queued_bytes {64 * largest}
 log_type error
 log_type warning

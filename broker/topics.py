@@ -58,6 +58,15 @@ def address(topic: str) -> Address:
     return Address(match[1], match[2], kind)
 
 
-def intake_filters() -> tuple[str, ...]:
-    """Return the subscriptions of a collector: every site, every node, all it stores."""
-    return tuple(f"nearmiss/v1/+/+/{kind}" for kind in INTAKE)
+def intake_filters(group: str | None = None) -> tuple[str, ...]:
+    """Return the subscriptions of a collector: every site, every node, all it stores.
+
+    Args:
+        group: collectors of one group share the messages. A status goes to each of them: it is
+            retained, which a shared subscription is never told.
+    """
+    filters = [f"nearmiss/v1/+/+/{kind}" for kind in INTAKE]
+    if group is not None:
+        shared = [f"$share/{group}/{each}" for each in filters if not each.endswith("/status")]
+        filters = [*shared, "nearmiss/v1/+/+/status"]
+    return tuple(filters)

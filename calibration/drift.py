@@ -47,6 +47,11 @@ _LEAST_AGREEING = 5
 _AGREEING_SHARE = 0.3
 # Of the edges there were, so many have to be seen again before "all is different" means the camera.
 _EDGES_LEFT = 0.6
+# With fewer than so many nothing would be found by looking longer.
+_FEWEST_EDGES = 0.15
+# Where tiles are looked for: zoom and degrees about the middle. A tile finds its like where that is turned
+# by a few degrees at most; what was knocked further is found from another start.
+_STARTS = ((1.0, 0.0), (1.07, 0.0), (0.93, 0.0), (1.0, 4.0), (1.0, -4.0), (1.0, 8.0), (1.0, -8.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,21 +118,16 @@ def movement(structure: Structure, image: Picture, hidden: Bools | None = None) 
     then, small = _decoded(structure.directions), _small(image)
     seen = np.ones(small.shape, np.float32) if hidden is None else 1.0 - _hidden(hidden, small.shape)
     now = _edges(small) * seen
-    matrix = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    matrix[:, 2] = _whole_shift(then, now)
-    tiles = agreeing = 0
-    for _ in range(3):
-        back = _warped(small, matrix), _warped(seen, matrix)
-        centres, shifts = _tile_shifts(then, _edges(back[0]) * back[1])
-        found = _agreement(centres, shifts)
-        tiles = len(centres)
-        if found is None:
-            return _lost(then, now, tiles)
-        step, agreeing = found
-        matrix = _composed(matrix, step)
-        corners = np.array([[0.0, 0.0], [small.shape[1], 0.0], [0.0, small.shape[0]]])
-        if np.abs(corners @ step[:, :2].T + step[:, 2] - corners).max() < 0.05:
+    most = 0
+    for zoom, turn_deg in _STARTS:
+        matrix, tiles, agreeing = _followed(then, small, seen, _about_the_middle(zoom, turn_deg, small.shape))
+        if agreeing:
             break
+        most = max(most, tiles)
+        if not _edges_left(then, now, _FEWEST_EDGES):
+            return None
+    else:
+        return Movement(None, most, 0) if _edges_left(then, now, _EDGES_LEFT) else None
     scale = np.array([width / small.shape[1], height / small.shape[0]])
     whole = np.empty((2, 3))
     whole[:, :2] = matrix[:, :2] * scale[:, None] / scale[None, :]
@@ -260,6 +260,36 @@ def _warped(picture: NDArray[np.float32], matrix: Floats) -> NDArray[np.float32]
 # ------------------------------------------------------------------------------------------------ shifts
 
 
+def _followed(
+    then: Complexes, small: NDArray[np.float32], seen: NDArray[np.float32], start: Floats
+) -> tuple[Floats, int, int]:
+    """Return the movement then to now from a start, how many tiles told one, and how many agree on it."""
+    shift = np.eye(3)[:2]
+    back = _warped(small, start), _warped(seen, start)
+    shift[:, 2] = _whole_shift(then, _edges(back[0]) * back[1])
+    matrix = _composed(start, shift)
+    tiles = agreeing = 0
+    corners = np.array([[0.0, 0.0], [small.shape[1], 0.0], [0.0, small.shape[0]]])
+    for _ in range(3):
+        back = _warped(small, matrix), _warped(seen, matrix)
+        centres, shifts = _tile_shifts(then, _edges(back[0]) * back[1])
+        found = _agreement(centres, shifts)
+        tiles = len(centres)
+        if found is None:
+            return matrix, tiles, 0
+        step, agreeing = found
+        matrix = _composed(matrix, step)
+        if np.abs(corners @ step[:, :2].T + step[:, 2] - corners).max() < 0.05:
+            break
+    return matrix, tiles, agreeing
+
+
+def _about_the_middle(zoom: float, turn_deg: float, shape: tuple[int, ...]) -> Floats:
+    import cv2
+
+    return np.asarray(cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), turn_deg, zoom), np.float64)
+
+
 def _whole_shift(then: Complexes, now: Complexes) -> Floats:
     """Return the shift of the whole picture, to a pixel; zero where none stands out."""
     surface = np.fft.ifft2(np.fft.fft2(now) * np.conj(np.fft.fft2(then))).real
@@ -358,7 +388,6 @@ def _composed(outer: Floats, inner: Floats) -> Floats:
     return np.asarray(whole[:2])
 
 
-def _lost(then: Complexes, now: Complexes, tiles: int) -> Movement | None:
-    """Tell another scene from one in which nothing can be made out."""
-    edges = float((np.abs(now) > 0).sum()) / max(float((np.abs(then) > 0).sum()), 1.0)
-    return Movement(None, tiles, 0) if edges >= _EDGES_LEFT else None
+def _edges_left(then: Complexes, now: Complexes, share: float) -> bool:
+    """Return whether so many of the edges there were are there still: else nothing can be made out."""
+    return float((np.abs(now) > 0).sum()) >= share * max(float((np.abs(then) > 0).sum()), 1.0)

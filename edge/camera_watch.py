@@ -35,8 +35,10 @@ EVERY_S = 1.0
 MOVED_STRUCTURE_PX = 0.75
 # The state changes when most of the last looks say so: a gust of wind, or a truck, is not a moved camera.
 LOOKS = 5
-# So many looks in a row at wholly another scene: longer than a bus stands before the lens.
+# So many looks in a row at wholly another scene: longer than a bus stands before the lens. Until then nobody
+# says that the camera moved, but from the third on no position is trusted.
 LOST_LOOKS = 20
+LOST_DOUBT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class CameraWatch:
         shift = self._shift(found)
         self._lost = self._lost + 1 if math.isinf(shift.px) else 0
         if math.isinf(shift.px) and self._lost < LOST_LOOKS:
+            self._doubt = self._lost >= LOST_DOUBT
             return
         self._doubt = shift.px > self.limit_px
         self._looks.append(shift)

@@ -178,13 +178,14 @@ def bench(
     data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     only: Annotated[
-        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store.")
+        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store, intake.")
     ] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="intake: how many events.")] = None,
 ) -> None:
     """Speed and accuracy on real recordings, as ratios measured in one run."""
     from edge.bench import run
 
-    raise typer.Exit(run(data=data, as_json=json, only=only))
+    raise typer.Exit(run(data=data, as_json=json, only=only, events=events))
 
 
 def main() -> None:

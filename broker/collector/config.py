@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from broker.published import Detail, PeriodKind
 from broker.tls import Tls
-from broker.wire import Rule
 
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -54,16 +52,18 @@ class BrokerAddress(_Record):
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 1883
-    tls: TlsFiles | None = None
+    tls: Annotated[TlsFiles | None, Field(validate_default=True)] = None
 
-    @model_validator(mode="after")
-    def _encrypted_off_this_machine(self) -> Self:
-        if self.tls is None and not is_loopback(self.host):
+    @field_validator("tls")
+    @classmethod
+    def _encrypted_off_this_machine(cls, tls: TlsFiles | None, info: ValidationInfo) -> TlsFiles | None:
+        host = info.data.get("host")
+        if tls is None and host is not None and not is_loopback(host):
             raise ValueError(
-                f"{self.host} is another machine, reached with TLS only: "
+                f"{host} is another machine, reached with TLS only: "
                 "expected tls = { ca, certificate, key } (nearmiss broker init)"
             )
-        return self
+        return tls
 
     def beside(self, path: Path) -> Self:
         """Return the same with TLS files taken from the folder of the configuration file."""
@@ -83,6 +83,12 @@ class BrokerAddress(_Record):
         """Return one line per TLS file that cannot be used; ``place`` is the file and table."""
         tls = self.tls_files
         return [] if tls is None else [f"{place}.tls.{line}" for line in tls.problems()]
+
+
+class IntakeConfig(_Record):
+    """How messages come in: collectors of one group share those of their broker."""
+
+    group: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
 
 
 class Storage(_Record):
@@ -117,44 +123,14 @@ class Retention(_Record):
     audit_d: Annotated[float, Field(gt=0, le=180)] = 180.0
 
 
-class RuleChoice(_Record):
-    """In what periods and how finely a rule is published."""
-
-    period: PeriodKind
-    detail: Detail
-
-
-class RuleSettings(_Record):
-    """What of the choice is another one for a rule."""
-
-    publish: bool = True
-    period: PeriodKind | None = None
-    detail: Detail | None = None
-
-
-class PublicationSettings(_Record):
-    """What is published once an administrator says so: nothing is by itself."""
-
-    period: PeriodKind = "quarter"
-    detail: Detail = "place"
-    rules: dict[Rule, RuleSettings] = {}
-
-    def of(self, rule: Rule) -> RuleChoice | None:
-        """Return how a rule is published; None where it is not."""
-        own = self.rules.get(rule, RuleSettings())
-        if not own.publish:
-            return None
-        return RuleChoice(period=own.period or self.period, detail=own.detail or self.detail)
-
-
 class CollectorConfig(_Record):
     """One collector."""
 
     broker: BrokerAddress = BrokerAddress()
+    intake: IntakeConfig = IntakeConfig()
     store: Storage = Storage()
     review: Review = Review()
     retention: Retention = Retention()
-    publication: PublicationSettings = PublicationSettings()
 
 
 def load_collector(path: Path) -> CollectorConfig:

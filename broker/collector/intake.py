@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-import time
+import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from broker import topics
 from broker.collector.clips import ClipFolder, checked_clip, checked_plate
 from broker.collector.store import Refusal, Store, keep, refuse
-from broker.mqtt import NotConnected, Session
-from broker.tls import Tls
 from broker.topics import MAX_BYTES, Address
 from broker.wire import FIELD_NAMES, Counts, Event, Receipt, Record, Status
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100
-# A store that fails (disk full, PostgreSQL away) gets this long before the next try; no receipt is sent.
-STORE_PAUSE_S = 1.0
+# SQLite's own words for a store that takes nothing now: busy, read only, an error of the disk, full, gone.
+_DOWN = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+}
 
 
 @dataclass
@@ -50,6 +50,8 @@ class Intake:
 
     def __init__(self, store: Store, clips: ClipFolder) -> None:
         self._store, self._clips = store, clips
+        self._last: SQLAlchemyError = SQLAlchemyError("nothing has failed yet")
+        self.stored: Counter[str] = Counter()  # messages committed, by kind; refused ones as "refused"
 
     def take(self, messages: Iterable[tuple[str, bytes]]) -> list[tuple[Address, Receipt]]:
         """Store messages in one transaction and return the receipts to send.
@@ -58,30 +60,38 @@ class Intake:
             SQLAlchemyError, OSError: the store or the disk fails; nothing was stored, nothing is receipted.
         """
         messages = list(messages)
-        try:
-            return self._store_batch(messages)
-        except SQLAlchemyError:
-            if len(messages) == 1:
-                raise
-            # One of them may be what the database does not take: each by itself, so that it stops no other.
-            logger.exception("a batch of %d could not be stored; taking each by itself", len(messages))
         receipts: list[tuple[Address, Receipt]] = []
-        failed: list[tuple[str, bytes]] = []
-        last: SQLAlchemyError | None = None
-        for message in messages:
-            try:
-                receipts += self._store_batch([message])
-            except SQLAlchemyError as error:
-                failed.append(message)
-                last = error
-        if last is not None and len(failed) == len(messages):
-            raise last
-        with self._store.write() as connection:
-            refuse(
-                connection,
-                [_refusal(topic, payload, "the store cannot hold it") for topic, payload in failed],
-            )
+        if not self._take(messages, receipts):
+            raise self._last
         return receipts
+
+    def _take(self, messages: list[tuple[str, bytes]], receipts: list[tuple[Address, Receipt]]) -> bool:
+        """Store what can be stored and tell whether any of it was.
+
+        One message may be what the database does not take: halving finds it, so that it stops no other.
+        """
+        try:
+            receipts += self._store_batch(messages)
+            return True
+        except SQLAlchemyError as error:
+            if _is_down(error):
+                raise
+            self._last = error
+            if len(messages) == 1:
+                return False
+            logger.warning("a batch of %d could not be stored (%s); in halves", len(messages), _line(error))
+        halves = messages[: len(messages) // 2], messages[len(messages) // 2 :]
+        stored = [self._take(half, receipts) for half in halves]
+        if not any(stored):
+            return False
+        for half, well in zip(halves, stored, strict=True):
+            if not well:
+                with self._store.write() as connection:
+                    refuse(
+                        connection,
+                        [_refusal(topic, payload, "the store cannot hold it") for topic, payload in half],
+                    )
+        return True
 
     def _store_batch(self, messages: list[tuple[str, bytes]]) -> list[tuple[Address, Receipt]]:
         batch = Batch()
@@ -100,9 +110,22 @@ class Intake:
                 plans=batch.plans,
             )
             refuse(connection, batch.refusals)
-        for refusal in batch.refusals:
-            logger.warning("refused a message on %s: %s", refusal.topic, refusal.reason)
+        self._tell(batch)
         return [(node, _receipt(stored)) for node, stored in batch.receipts.items()]
+
+    def _tell(self, batch: Batch) -> None:
+        self.stored.update(
+            event=len(batch.events),
+            counts=len(batch.counts),
+            status=len(batch.statuses),
+            clip=sum(each["kind"] == "clip" for each in batch.blobs),
+            plate=sum(each["kind"] == "plate" for each in batch.blobs),
+            refused=len(batch.refusals),
+        )
+        if batch.refusals:
+            # One line a batch: a flood of nonsense must not become a flood of lines.
+            first = batch.refusals[0]
+            logger.warning("refused %d, first on %s: %s", len(batch.refusals), first.topic, first.reason)
 
     def _sort(self, batch: Batch, topic: str, payload: bytes) -> None:
         """Check one message and put it where it belongs.
@@ -147,77 +170,24 @@ class Intake:
         batch.receipts.setdefault(sender.to("receipt"), []).append(stored)
 
 
-class Collector:
-    """The connection and the intake, in one thread."""
+def _is_down(error: SQLAlchemyError) -> bool:
+    """Return whether it is the store that fails, and no message of it."""
+    if not isinstance(error, DBAPIError):
+        return True
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _DOWN
+    # PostgreSQL: 08 connection, 53 no room, 57 shutting down, 58 system error, 25006 read only.
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] in ("08", "53", "57", "58") or state == "25006"
+    return type(error.orig).__module__.startswith("psycopg")  # it never came to a reply
 
-    def __init__(
-        self, intake: Intake, *, host: str, port: int, client_id: str, tls: Tls | None = None
-    ) -> None:
-        self._intake = intake
-        self._waiting: list[tuple[str, bytes]] = []
-        self._stop = threading.Event()
-        self.ready = threading.Event()
-        self._session = Session(
-            host=host,
-            port=port,
-            client_id=client_id,
-            subscriptions=topics.intake_filters(),
-            on_message=lambda topic, payload: self._waiting.append((topic, payload)),
-            on_connection=lambda connected: self.ready.set() if connected else self.ready.clear(),
-            longest_pause_s=5.0,
-            tls=tls,
-        )
-        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self.error: BaseException | None = None
 
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def close(self, *, timeout_s: float = 5.0) -> None:
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._session.step(0.0 if self._waiting else 0.1)
-                # What has arrived already goes into the same transaction.
-                while self._waiting and len(self._waiting) < BATCH and self._arrived():
-                    pass
-                if self._waiting:
-                    batch, self._waiting[:] = self._waiting[:BATCH], self._waiting[BATCH:]
-                    self._store(batch)
-            self._session.close()
-        except BaseException as error:
-            self.error = error
-            logger.exception("the intake ended")
-            self._session.drop()
-        finally:
-            self.ready.clear()
-
-    def _arrived(self) -> bool:
-        before = len(self._waiting)
-        self._session.step(0.0)
-        return len(self._waiting) > before
-
-    def _store(self, batch: list[tuple[str, bytes]]) -> None:
-        try:
-            receipts = self._intake.take(batch)
-        except (SQLAlchemyError, OSError) as error:
-            # Their nodes have no receipt and send them again: to forget them here loses nothing.
-            logger.error("the store failed, %d messages wait at their nodes: %s", len(batch), error)
-            time.sleep(STORE_PAUSE_S)
-            return
-        for node, receipt in receipts:
-            try:
-                self._session.publish(node.topic, receipt.encode())
-            except NotConnected:
-                return  # it was stored; when the node sends it again it is receipted again
+def _line(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", error)).splitlines()[0]
 
 
 def _is_from(record: Event | Counts | Status, sender: Address) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 from broker.collector.clips import ClipFolder
+from broker.collector.collector import Collector
 from broker.collector.config import database_url, load_collector
-from broker.collector.intake import Collector, Intake
+from broker.collector.intake import Intake
 from broker.collector.retention import Sweeper
 from broker.collector.store import Store
 from broker.logs import json_to_stderr
@@ -36,8 +37,8 @@ def run(path: Path) -> int:
         Intake(store, clips),
         host=config.broker.host,
         port=config.broker.port,
-        client_id=f"nearmiss-collector-{threading.get_native_id()}",
         tls=config.broker.tls_files,
+        group=config.intake.group,
     )
     sweeper = Sweeper(store, clips, config.retention)
     stop = threading.Event()

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Table, create_engine, event, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, RowMapping, create_engine, event, select, update
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from broker.collector.tables import blobs, counts, dead_letters, events, nodes, runs
+from broker.collector.insert import insert_new as insert_new
+from broker.collector.insert import upsert as upsert
+from broker.collector.sequence import gaps as gaps
+from broker.collector.sequence import note
+from broker.collector.tables import blobs, counts, dead_letters, events, nodes
 from broker.wire import Counts, Event, Measure, Status, WireSignal
 
 
@@ -76,32 +79,6 @@ class Store:
         self.engine.dispose()
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; those whose key is there already are left as they are."""
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), list(rows))
-    else:
-        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
-
-
-def upsert(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], update: Sequence[str]
-) -> None:
-    """Insert rows; where the key is there already, take these columns of the new row."""
-    if not rows:
-        return
-    keys = [column.name for column in table.primary_key]
-    statement = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=keys, set_={name: statement.excluded[name] for name in update}
-        ),
-        list(rows),
-    )
-
-
 def keep(
     connection: Connection,
     *,
@@ -137,8 +114,7 @@ def keep(
     numbered: list[Event | Counts] = [*new_events, *new_counts]
     for each in numbered:
         numbers.setdefault((each.site, each.node), set()).add(each.seq)
-    for (site, node), seqs in numbers.items():
-        _note(connection, site, node, seqs)
+    note(connection, numbers)
 
 
 def refuse(connection: Connection, refusals: Iterable[Refusal], *, now_s: int | None = None) -> None:
@@ -236,37 +212,6 @@ def stored_events(connection: Connection) -> list[Event]:
     """Return every event, in order of place, bin and id."""
     rows = connection.execute(select(events).order_by(events.c.site, events.c.time_s, events.c.id))
     return [event_of(row) for row in rows.mappings()]
-
-
-def gaps(connection: Connection, site: str, node: str) -> list[tuple[int, int]]:
-    """Return the runs of sequence numbers that have not arrived, first to last."""
-    known = connection.execute(
-        select(runs.c.first, runs.c.last)
-        .where(runs.c.site == site, runs.c.node == node)
-        .order_by(runs.c.first)
-    ).all()
-    missing, expected = [], 1
-    for first, last in known:
-        if first > expected:
-            missing.append((expected, first - 1))
-        expected = last + 1
-    return missing
-
-
-def _note(connection: Connection, site: str, node: str, seqs: set[int]) -> None:
-    here = (runs.c.site == site) & (runs.c.node == node)
-    known = connection.execute(select(runs.c.first, runs.c.last).where(here).with_for_update()).all()
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted([*((a, b) for a, b in known), *((seq, seq) for seq in seqs)]):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    if merged != sorted((a, b) for a, b in known):
-        connection.execute(runs.delete().where(here))
-        connection.execute(
-            runs.insert(), [{"site": site, "node": node, "first": a, "last": b} for a, b in merged]
-        )
 
 
 def _engine(url: str) -> Engine:

@@ -13,11 +13,11 @@ from edge.bench.section import Section
 from edge.errors import InputError
 
 # Each is a module here with a function ``measure(data) -> Section``.
-SECTIONS = ("speed", "memory", "tracking", "motion", "judge", "store")
+SECTIONS = ("speed", "memory", "tracking", "motion", "judge", "store", "intake", "plane", "drift")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def run(*, data: Path | None, as_json: bool, only: str | None) -> int:
+def run(*, data: Path | None, as_json: bool, only: str | None, events: int | None = None) -> int:
     """Measure, and print tables or one JSON object.
 
     Raises:
@@ -30,12 +30,18 @@ def run(*, data: Path | None, as_json: bool, only: str | None) -> int:
     for name in SECTIONS if only is None else (only,):
         if not as_json:
             typer.echo(f"{name} ...", err=True)
-        measured[name] = importlib.import_module(f"edge.bench.{name}").measure(folder)
+        measured[name] = importlib.import_module(f"edge.bench.{name}").measure(
+            folder, **_options(name, events)
+        )
         if not as_json:
             _show(measured[name])
     if as_json:
         typer.echo(json.dumps({name: section.numbers for name, section in measured.items()}, indent=2))
     return 0
+
+
+def _options(name: str, events: int | None) -> dict[str, int]:
+    return {"events": events} if name == "intake" and events is not None else {}
 
 
 def data_folder(given: Path | None) -> Path:

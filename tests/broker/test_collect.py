@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from broker.collector import serve
+from broker.collector.collector import Collector
 from broker.collector.config import ConfigError, database_url, is_loopback, load_collector
-from broker.collector.intake import Collector, Intake
+from broker.collector.intake import Intake
 from broker.collector.store import Store
 from broker.embedded import free_port, start_broker
 from broker.mqtt import Session, wait_until
@@ -102,7 +103,7 @@ def test_it_ends_when_its_intake_does(
         ),
         pytest.param(
             '[broker]\nhost = "broker.example"',
-            ["broker: broker.example is another machine, reached with TLS only"],
+            ["broker.tls: broker.example is another machine, reached with TLS only"],
             id="a broker elsewhere",
         ),
         pytest.param(
@@ -153,7 +154,7 @@ def test_a_store_that_fails_gets_no_receipt_and_recovers(
 
     from broker.collector.clips import ClipFolder
 
-    monkeypatch.setattr("broker.collector.intake.STORE_PAUSE_S", 0.05)
+    monkeypatch.setattr("broker.collector.collector.STORE_PAUSE_S", 0.05)
     store = Store(f"sqlite:///{tmp_path / 'collector.db'}")
     store.migrate()
     intake = Intake(store, ClipFolder(tmp_path / "clips"))

@@ -257,7 +257,7 @@ def test_off_this_machine_there_is_no_connection_without_tls(tmp_path: Path) -> 
     with pytest.raises(ConfigError) as caught:
         load_collector(collector_toml(tmp_path, 'host = "broker.example"'))
     (said,) = caught.value.problems
-    assert "broker: broker.example is another machine, reached with TLS only" in said
+    assert "broker.tls: broker.example is another machine, reached with TLS only" in said
     node = tmp_path / "node.toml"
     node.write_text(
         '[node]\nid = "cam-n"\nsite = "site.toml"\n[source]\nvideo = "a.mp4"\n'

@@ -62,6 +62,8 @@ STILL = turned()
         pytest.param(turned(deg=3.0, x=5.0), id="turned"),
         pytest.param(turned(zoom=1.02), id="zoomed"),
         pytest.param(turned(zoom=0.95, deg=-1.0, y=8.0), id="all at once"),
+        pytest.param(turned(zoom=1.1), id="zoomed far"),
+        pytest.param(turned(deg=-9.0), id="turned far"),
     ],
 )
 def test_the_movement_is_told_to_a_third_of_a_pixel(matrix: np.ndarray) -> None:

@@ -65,12 +65,19 @@ def test_night_changes_nothing() -> None:
     assert one.state == "steady"
 
 
-def test_another_scene_is_believed_after_a_while() -> None:
+def test_another_scene_is_doubted_at_the_third_look_and_believed_after_a_while() -> None:
     one = watch()
     other = street(seed=7)
-    assert all(looked(one, [STREET] * 3 + [other] * (LOST_LOOKS - 1)))
+    looks = looked(one, [STREET] * 3 + [other] * (LOST_LOOKS - 1))
+    assert looks == [True] * 5 + [False] * (LOST_LOOKS - 3) and one.state == "steady"
     assert looked(one, [other] * 4, start=40.0) == [False] * 4
     assert one.state == "moved" and one.moves[0].shift.px == float("inf")
+
+
+def test_a_bus_that_has_left_is_forgotten() -> None:
+    one = watch()
+    assert looked(one, [STREET] * 3 + [street(seed=7)] * 5 + [STREET])[-2:] == [False, True]
+    assert one.moves == []
 
 
 def test_without_a_structure_the_first_look_is_what_later_ones_are_held_against() -> None:

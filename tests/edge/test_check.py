@@ -111,9 +111,10 @@ def test_a_warning_is_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str
             [
                 "source.start: lacks its zone",
                 "clips.mode: a plate needs an operator's approval",
+                "broker.tls: 10.0.0.1 is another machine, reached with TLS only",
                 "broker.port: Input should be greater than",
             ],
-            id="node: three at once",
+            id="node: four at once",
         ),
         pytest.param(
             "collector.toml",

@@ -16,8 +16,10 @@ WRITERS: dict[str, set[str]] = {
     r"\bimwrite\b": set(),
     r"\bVideoWriter\b": set(),
     r"\.add_stream\(": {"edge/demo/film.py"},
+    r"\bVideoFrame\.from_ndarray\(|\bVideoFrame\(": {"edge/demo/film.py"},
     # The benchmark of memory plays a recording it was given several times over, packet by packet.
     r"\.add_stream_from_template\(": {"edge/bench/playlist.py"},
+    r"\bfromarray\(|\bfrombuffer\([^)]*\)\.save": {"edge/demo/gif.py"},
     r"\b(Image|picture|image|first|frames\[0\])\.save\(": {"edge/demo/gif.py"},
     r"\bimsave\b|\bnp\.savez?(_compressed)?\(|\.tofile\(|\bmemmap\b": set(),
 }

@@ -1,0 +1,44 @@
+"""The benchmark of intake: every event it counts was stored and receipted."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.embedded import mosquitto_path
+from broker.wire import Event
+from edge.bench.flood import event_payload
+from edge.bench.intake import intake_speed
+from edge.bench.packets import PUBLISH, Reader, publish, published
+from edge.errors import InputError
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.mark.skipif(mosquitto_path() is None, reason="mosquitto is not installed")
+def test_a_short_run_measures_all_it_says() -> None:
+    speed = intake_speed(1200, rounds=1, nodes=3, many=20)
+    assert (speed.events, speed.many_nodes, speed.software) == (1200, 20, "mosquitto")
+    assert min(speed.broker_per_s, speed.collector_per_s, speed.many_nodes_per_s) > 0
+    assert min(speed.collector_cpu_us, speed.first_mib, speed.last_mib) > 0
+    assert speed.ratio == pytest.approx(speed.collector_per_s / speed.broker_per_s, abs=0.001)
+
+
+def test_too_few_events_are_told() -> None:
+    with pytest.raises(InputError, match="at least 200"):
+        intake_speed(150, rounds=1)
+
+
+def test_a_made_event_is_one_of_the_contract() -> None:
+    first, second = (Event.decode(event_payload("node-7", seq)) for seq in (1, 2))
+    assert (first.node, first.seq, second.seq) == ("node-7", 1, 2)
+    assert first.id != second.id
+
+
+def test_packets_are_cut_where_they_end() -> None:
+    stream = b"".join(publish("a/b", b"x" * size, size) for size in (1, 200, 20_000))
+    reader, bodies = Reader(), []
+    for at in range(0, len(stream), 37):
+        bodies += [body for kind, _, body in reader.packets(stream[at : at + 37]) if kind == PUBLISH]
+    assert [published(body) for body in bodies] == [
+        (size.to_bytes(2), b"x" * size) for size in (1, 200, 20_000)
+    ]

@@ -24,6 +24,7 @@ from edge.rules.exposure import ExposureCounts
 from edge.rules.failure_to_yield import Claim, failure_to_yield
 from edge.rules.finding import Exposure, Finding
 from edge.rules.meetings import MeetingWatch
+from edge.rules.metric_gate import KEPT_S, MetricGate
 from edge.rules.near_miss import near_miss
 from edge.rules.path import COLUMNS, DEPTH, LOST_S, TIME, Path, segments
 from edge.rules.pedestrian_signal import pedestrian_signal
@@ -68,6 +69,7 @@ class Engine:
         self._red_entries: list[Finding] = []
         self._cycles: dict[tuple[int, str], float] = {}
         self._exposure = ExposureCounts()
+        self._metric_gate = MetricGate(site.thresholds.max_position_sigma_m)
         self._finished = False
 
     def judge(self, scene: Scene) -> list[Finding]:
@@ -111,10 +113,11 @@ class Engine:
 
     def _beat(self, samples: Samples) -> list[Finding]:
         ended = self._gather(samples)
-        findings = list(self._single(ended))
-        findings += self._pairs(ended)
+        found = [*self._single(ended), *self._pairs(ended)]
+        findings = [self._metric_gate.passed(each) for each in found]
         for path in self._paths.values():
             path.prune()
+        self._metric_gate.forget(self._now - KEPT_S)
         return sorted(
             findings, key=lambda finding: (finding.time, finding.rule, finding.place, finding.tracks)
         )
@@ -130,6 +133,7 @@ class Engine:
             track = samples.track[order]
             cuts = [0, *(np.flatnonzero(np.diff(track)) + 1).tolist(), len(track)]
             for start, stop in itertools.pairwise(cuts):
+                self._metric_gate.feed(int(track[start]), rows[start:stop])
                 ended += self._hand(int(track[start]), rows[start:stop], near[start:stop])
         for number in [
             number for number, path in self._paths.items() if path.rows[-1, TIME] + LOST_S < self._now
@@ -246,6 +250,7 @@ class Engine:
         if self._cycles.get(key) == began:
             return
         self._cycles[key] = began
+        finding = self._metric_gate.passed(finding)
         if finding.rule == "red_light_entry":
             self._red_entries.append(finding)
         yield finding

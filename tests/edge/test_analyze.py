@@ -110,6 +110,18 @@ def test_a_recording_becomes_events_tracks_counts_clips_and_a_report(recording: 
     ]
 
 
+def test_where_the_ground_plane_is_too_uncertain_nothing_metric_is_told(
+    recording: Path, tmp_path: Path
+) -> None:
+    strict = tmp_path / "strict"
+    strict.mkdir()
+    site = site_file(strict, SITE + "[thresholds]\nmax_position_sigma_m = 0.01\n")
+    assert run(recording, tmp_path / "out", tmp_path, site=site) == 0
+    (event,) = events(tmp_path / "out")
+    assert (event.rule, event.outcome) == ("red_light_entry", "undecidable")
+    assert set(event.measures) == {"into_red_s"}
+
+
 def test_judging_its_tracks_finds_the_same(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(recording, out, tmp_path, start="2026-11-20T08:15:00Z")

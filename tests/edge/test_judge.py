@@ -82,13 +82,16 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def table(movements: tuple[Movement, ...] = STREET, *, offset: float = 0.0) -> str:
-    rows = [HEADER]
+def table(
+    movements: tuple[Movement, ...] = STREET, *, offset: float = 0.0, sigma_m: float | None = None
+) -> str:
+    error = "" if sigma_m is None else f",{sigma_m}"
+    rows = [HEADER + (",sigma_m" if error else "")]
     for scene in scenes(movements, red_at(100.0)):
         for user in scene.users:
             rows.append(
                 f"{scene.time + offset:.3f},{user.track},{user.kind},{user.x:.4f},{user.y:.4f},"
-                f"{user.heading_deg:.2f},{user.length_m},{user.width_m}"
+                f"{user.heading_deg:.2f},{user.length_m},{user.width_m}{error}"
             )
     return "\n".join(rows) + "\n"
 
@@ -113,6 +116,35 @@ def test_a_street_becomes_events(folder: Folder) -> None:
     miss = next(event for event in events if event.rule == "near_miss")
     entry = next(event for event in events if event.n == miss.caused_by)
     assert (entry.rule, round(entry.time.timestamp(), 2)) == ("red_light_entry", 105.85)
+
+
+METRIC = {"speed_mps", "pet_s", "ttc_s", "drac_mps2", "conflict_speed_mps", "outside_m", "gap_s"}
+
+
+def test_where_places_are_too_uncertain_there_is_no_speed_no_pet_and_no_verdict(folder: Folder) -> None:
+    folder.tracks.write_text(table(sigma_m=0.51))
+    events = folder.judge()
+    assert {"red_light_entry", "near_miss", "pedestrian_against_signal"} <= {each.rule for each in events}
+    assert {event.outcome for event in events} == {"undecidable"}
+    assert not METRIC & {name for event in events for name in event.measures}
+    # Times are no metres: into red the entry still tells, with an error that says how well.
+    entry = next(event for event in events if event.rule == "red_light_entry")
+    assert set(entry.measures) == {"into_red_s"} and entry.measures["into_red_s"].sigma > 0.02
+
+
+def test_the_limit_is_the_sites_own(folder: Folder) -> None:
+    folder.tracks.write_text(table(sigma_m=0.51))
+    folder.site.write_text(SITE_TOML + "[thresholds]\nmax_position_sigma_m = 0.6\n")
+    events = folder.judge()
+    assert "occurred" in {event.outcome for event in events}
+    assert METRIC & {name for event in events for name in event.measures}
+
+
+def test_within_the_default_limit_speeds_are_told(folder: Folder) -> None:
+    folder.tracks.write_text(table(sigma_m=0.05))
+    assert {"speed_mps", "pet_s", "conflict_speed_mps"} <= {
+        name for event in folder.judge() for name in event.measures
+    }
 
 
 def test_the_same_tracks_give_the_same_bytes(folder: Folder) -> None:

@@ -14,7 +14,7 @@ from edge.errors import InputError
 
 Thing = TypeVar("Thing")
 
-COLLECTOR_TABLES = {"broker", "intake", "store", "review", "retention"}
+COLLECTOR_TABLES = {"broker", "intake", "publication", "retention", "review", "store"}
 
 
 @dataclass(frozen=True, slots=True)

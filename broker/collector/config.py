@@ -11,7 +11,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from broker.published import Detail, PeriodKind
 from broker.tls import Tls
+from broker.wire import Rule
 
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -123,6 +125,36 @@ class Retention(_Record):
     audit_d: Annotated[float, Field(gt=0, le=180)] = 180.0
 
 
+class RuleChoice(_Record):
+    """In what periods and how finely a rule is published."""
+
+    period: PeriodKind
+    detail: Detail
+
+
+class RuleSettings(_Record):
+    """What of the choice is another one for a rule."""
+
+    publish: bool = True
+    period: PeriodKind | None = None
+    detail: Detail | None = None
+
+
+class PublicationSettings(_Record):
+    """What is published once an administrator says so: nothing is by itself."""
+
+    period: PeriodKind = "quarter"
+    detail: Detail = "place"
+    rules: dict[Rule, RuleSettings] = {}
+
+    def of(self, rule: Rule) -> RuleChoice | None:
+        """Return how a rule is published; None where it is not."""
+        own = self.rules.get(rule, RuleSettings())
+        if not own.publish:
+            return None
+        return RuleChoice(period=own.period or self.period, detail=own.detail or self.detail)
+
+
 class CollectorConfig(_Record):
     """One collector."""
 
@@ -131,6 +163,7 @@ class CollectorConfig(_Record):
     store: Storage = Storage()
     review: Review = Review()
     retention: Retention = Retention()
+    publication: PublicationSettings = PublicationSettings()
 
 
 def load_collector(path: Path) -> CollectorConfig:

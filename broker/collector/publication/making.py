@@ -28,19 +28,19 @@ Key = tuple[str, str, Part]  # place, road user, part of the day
 class Observed:
     """What is true of one rule at one site in one period, as fine as it is known.
 
-    ``exposure`` holds everything counted at the site, None where nothing was counted in the period.
+    ``exposure`` holds everything counted at the site, None where nothing was counted in the period;
+    ``decided`` and ``undecided`` are how many events people have and have not looked at.
     """
 
     confirmed: Mapping[Key, int] = field(default_factory=dict)
     rejected: Mapping[Key, int] = field(default_factory=dict)
     exposure: Mapping[Key, int] | None = None
+    decided: int = 0
     undecided: int = 0
 
     @property
     def reviewed(self) -> Literal["most", "part"]:
-        decided = sum(self.confirmed.values()) + sum(self.rejected.values())
-        every = decided + self.undecided
-        return "most" if every == 0 or decided >= MOST * every else "part"
+        return "most" if self.decided >= MOST * (self.decided + self.undecided) else "part"
 
 
 def publication(

@@ -84,6 +84,12 @@ class ClipFolder:
             return True
         return False
 
+    def size(self, hash_: str) -> int:
+        """Return the bytes of a file, 0 where it is not here."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.path(hash_).stat().st_size
+        return 0
+
     def hashes(self) -> set[str]:
         """Return the hash of every file here."""
         return {path.stem for path in self._folder.glob("??/*.json")}

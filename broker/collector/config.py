@@ -116,13 +116,15 @@ class Review(_Record):
 
 
 class Retention(_Record):
-    """How long things are kept (shared PRIVACY §4)."""
+    """How long things are kept, and how much room clips may take (shared PRIVACY §4)."""
 
     clip_unreviewed_h: Annotated[float, Field(gt=0, le=72)] = 72.0
     clip_reviewed_d: Annotated[float, Field(gt=0, le=30)] = 14.0
     plate_d: Annotated[float, Field(gt=0, le=30)] = 30.0
     event_d: Annotated[float, Field(gt=0, le=90)] = 90.0
     audit_d: Annotated[float, Field(gt=0, le=180)] = 180.0
+    # Beyond it the oldest reviewed clips go first, then the oldest nobody has looked at; held ones stay.
+    clip_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 2048
 
 
 class RuleChoice(_Record):

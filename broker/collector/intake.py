@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +19,11 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from broker import topics
+from broker.collector import plates
 from broker.collector.clips import ClipFolder, checked_clip, checked_plate
 from broker.collector.store import Refusal, Store, keep, refuse
 from broker.topics import MAX_BYTES, Address
-from broker.wire import FIELD_NAMES, Counts, Event, Receipt, Record, Status
+from broker.wire import FIELD_NAMES, Counts, Event, Plate, Receipt, Record, Status
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +42,24 @@ class Batch:
     counts: list[Counts] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     blobs: list[dict[str, Any]] = field(default_factory=list)
+    candidates: list[tuple[str, Plate, str]] = field(default_factory=list)  # plates that wait for a person
     plans: list[str] = field(default_factory=list)  # hashes of plates without a picture
     refusals: list[Refusal] = field(default_factory=list)
     receipts: dict[Address, list[Record | str]] = field(default_factory=dict)
 
 
 class Intake:
-    """Takes messages in and says what has been stored."""
+    """Takes messages in and says what has been stored.
 
-    def __init__(self, store: Store, clips: ClipFolder) -> None:
-        self._store, self._clips = store, clips
+    Args:
+        pictures: whether clips and plates are taken now; while they are not, theirs get no receipt and stay
+            at their node, and events go on (sweeper.py).
+    """
+
+    def __init__(
+        self, store: Store, clips: ClipFolder, *, pictures: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._store, self._clips, self._pictures = store, clips, pictures
         self._last: SQLAlchemyError = SQLAlchemyError("nothing has failed yet")
         self.stored: Counter[str] = Counter()  # messages committed, by kind; refused ones as "refused"
 
@@ -109,6 +119,7 @@ class Intake:
                 new_blobs=batch.blobs,
                 plans=batch.plans,
             )
+            plates.arrived(connection, self._clips, batch.candidates, now_s=int(time.time()))
             refuse(connection, batch.refusals)
         self._tell(batch)
         return [(node, _receipt(stored)) for node, stored in batch.receipts.items()]
@@ -137,6 +148,8 @@ class Intake:
         limit = MAX_BYTES[sender.kind]
         if len(payload) > limit:
             raise ValueError(f"{len(payload)} bytes, at most {limit} for {sender.kind}")
+        if sender.kind in ("clip", "plate") and not self._pictures():
+            return
         stored: Record | str
         if sender.kind == "event":
             stored = Event.decode(payload)
@@ -165,6 +178,8 @@ class Intake:
             batch.blobs.append({"hash": stored, "kind": "plate", "bytes": len(payload), "plate": None})
             if plate.background is None:
                 batch.plans.append(stored)
+            else:
+                batch.candidates.append((stored, plate, sender.node))
         else:
             raise ValueError("a receipt is not for a collector")
         batch.receipts.setdefault(sender.to("receipt"), []).append(stored)

@@ -17,8 +17,8 @@ from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
 from broker.collector.config import database_url, load_collector
 from broker.collector.intake import Intake
-from broker.collector.retention import Sweeper
 from broker.collector.store import Store
+from broker.collector.sweeper import Sweeper
 from broker.logs import json_to_stderr
 from broker.process import harden
 
@@ -33,14 +33,14 @@ def run(path: Path) -> int:
     store = Store(database_url(path, config))
     store.migrate()
     clips = ClipFolder(path.parent / config.store.clips)
+    sweeper = Sweeper(store, clips, config.retention)
     collector = Collector(
-        Intake(store, clips),
+        Intake(store, clips, pictures=lambda: sweeper.keeps_up),
         host=config.broker.host,
         port=config.broker.port,
         tls=config.broker.tls_files,
         group=config.intake.group,
     )
-    sweeper = Sweeper(store, clips, config.retention)
     stop = threading.Event()
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
@@ -49,8 +49,8 @@ def run(path: Path) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
     clips.sweep_parts()
-    collector.start()
     sweeper.start()
+    collector.start()
     page = None
     if config.review.enabled:
         from broker.collector.review.server import ReviewServer
@@ -58,7 +58,7 @@ def run(path: Path) -> int:
         page = ReviewServer(store, clips, host=config.review.host, port=config.review.port)
         page.start()
         print(f"review page: {page.url}", flush=True)  # noqa: T201 — the one line a person must see
-    code = _watch(collector, sweeper, stop)
+    code = _watch(collector, stop)
     if page is not None:
         page.close()
     sweeper.close()
@@ -67,14 +67,14 @@ def run(path: Path) -> int:
     return code
 
 
-def _watch(collector: Collector, sweeper: Sweeper, stop: threading.Event) -> int:
+def _watch(collector: Collector, stop: threading.Event) -> int:
     said_ready = False
     while not stop.wait(0.1):
         if not said_ready and collector.ready.is_set():
             said_ready = True
             print("collector: ready", flush=True)  # noqa: T201 — whoever started it waits for this line
-        if not collector.alive or not sweeper.alive:
-            logger.error("a part of the collector ended by itself: %s", collector.error or sweeper.error)
+        if not collector.alive:
+            logger.error("the intake ended by itself: %s", collector.error)
             return 1
     return 0
 

@@ -208,6 +208,42 @@ publication_decisions = Table(
     Column("decision", BigInteger, primary_key=True),
 )
 
+# Clips kept to 30 days, each once (holds.py).
+holds = Table(
+    "holds",
+    metadata,
+    Column("clip", String(64), primary_key=True),
+    Column("reason", String(20), nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("held_s", BigInteger, nullable=False),
+)
+
+# What a person said of a plate with a picture; until then nobody else sees it (plates.py).
+plate_states = Table(
+    "plate_states",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("site", String(40), nullable=False),
+    Column("node", String(40), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("instead", String(64)),  # what clips that name this one are drawn on
+    Column("actor", String(80)),
+    Column("came_s", BigInteger, nullable=False),
+    Column("decided_s", BigInteger),
+    CheckConstraint("state IN ('pending', 'approved', 'painted', 'refused')", name="state"),
+    Index("ix_plate_states_site", "site", "state"),
+)
+
+# When each collector swept last, and why it could not.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("collector", String(40), primary_key=True),
+    Column("tried_s", BigInteger, nullable=False),
+    Column("swept_s", BigInteger),
+    Column("error", String(200)),
+)
+
 # What the sweeper deleted, and why.
 proofs = Table(
     "proofs",

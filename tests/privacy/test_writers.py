@@ -20,7 +20,11 @@ WRITERS: dict[str, set[str]] = {
     # The benchmark of memory plays a recording it was given several times over, packet by packet.
     r"\.add_stream_from_template\(": {"edge/bench/playlist.py"},
     r"\bfromarray\(|\bfrombuffer\([^)]*\)\.save": {"edge/demo/gif.py"},
-    r"\b(Image|picture|image|first|frames\[0\])\.save\(": {"edge/demo/gif.py"},
+    # The GIF of the drawn street; a plate whose parts a person painted out.
+    r"\b(Image|picture|image|first|bare|frames\[0\])\.save\(": {
+        "edge/demo/gif.py",
+        "broker/collector/paint.py",
+    },
     r"\bimsave\b|\bnp\.savez?(_compressed)?\(|\.tofile\(|\bmemmap\b": set(),
 }
 

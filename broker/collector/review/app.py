@@ -16,7 +16,7 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from broker.collector import findings
+from broker.collector import findings, plates
 from broker.collector.clips import ClipFolder
 from broker.collector.findings import Filter, Item, Verdict
 from broker.collector.review import words
@@ -124,7 +124,11 @@ def create_app(store: Store, clips: ClipFolder, *, token: str) -> FastAPI:
 
     @app.get("/plates/{hash_}")
     def plate(hash_: Hash) -> Response:
-        return _kept(clips, hash_)
+        with store.read() as connection:
+            shown = plates.shown(connection, clips, hash_)
+        if shown is None:
+            raise HTTPException(404, "not kept: it has not arrived, or its time is over")
+        return Response(shown.encode(), media_type="application/json")
 
     @app.get("/statistics")
     def statistics(request: Request) -> HTMLResponse:

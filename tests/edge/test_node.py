@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from broker.collector.clips import ClipFolder
-from broker.collector.intake import Collector, Intake
+from broker.collector.collector import Collector
+from broker.collector.intake import Intake
 from broker.collector.store import Store, stored_events
 from broker.collector.tables import blobs, nodes
 from broker.embedded import free_port, start_broker

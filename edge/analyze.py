@@ -29,6 +29,7 @@ from edge.redact import Redactor
 from edge.report import MAX_CLIPS, Report, write_report
 from edge.results import Results
 from edge.rules.engine import Engine
+from edge.rules.exposure import ExposureCounts
 from edge.rules.finding import Finding
 from edge.signals.lamp import ReadOnTheWay
 from edge.timings import Timings
@@ -100,12 +101,17 @@ def run(
 
 
 def line_of(
-    inputs: Inputs, *, timings: Timings | None = None, rng: random.Random | None = None
+    inputs: Inputs,
+    *,
+    timings: Timings | None = None,
+    rng: random.Random | None = None,
+    exposure: ExposureCounts | None = None,
 ) -> tuple[Line, Redactor, Engine]:
     """Return the line for a recording, its redactor (which makes the plate) and its engine (the exposure).
 
     Args:
         rng: gives people their numbers in a clip; by default the same ones each time, as a replay needs.
+        exposure: counts who entered or crossed; by default all of the recording.
     """
     site, plane = inputs.site, inputs.plane
     assert site.ground_plane is not None
@@ -117,7 +123,7 @@ def line_of(
         mode=inputs.mode,
         plate_window_s=OWN_RECORDING_WINDOW_S,
     )
-    engine = Engine(site)
+    engine = Engine(site, exposure=exposure)
     line = Line(
         inputs.source if inputs.lamps is None else ReadOnTheWay(inputs.source, inputs.lamps),
         detector=inputs.detector,

@@ -99,7 +99,7 @@ def opened(
     provider: str | None,
     threads: int | None,
     out: Path,
-    start: str | None,
+    start: str | float | None,
     times: Path | None,
     clips: str,
     now: Callable[[], float] | None = None,
@@ -111,6 +111,7 @@ def opened(
         video: the recording; with ``camera`` what messages call it.
         camera: opens a camera instead, given the image size of the site's ground plane.
         now: the clock, seconds UTC, where the site's feed of signal states is listened to.
+        start: of the recording, RFC 3339 or seconds UTC.
 
     Raises:
         InputError: with the mistakes of all of them.
@@ -119,7 +120,7 @@ def opened(
     from edge.sources.file import open_video
 
     mistakes = _Mistakes()
-    start_time = mistakes.of(lambda: None if start is None else start_of(start))
+    start_time = mistakes.of(lambda: start_of(start) if isinstance(start, str) else start)
     mistakes.add(folder_problem(out))
     if clips not in get_args(Mode):
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")

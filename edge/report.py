@@ -65,9 +65,9 @@ def html(report: Report) -> str:
     events = sorted(report.events, key=lambda event: event.n)
     embedded = [event.clip for event in events if event.clip is not None and event.clip in report.clips]
     chosen = dict.fromkeys(embedded[:MAX_CLIPS])
-    script = _asset("player.js") + _asset("page.js")
+    script = text_of("player.js") + text_of("page.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             site=report.site,
@@ -89,7 +89,7 @@ def html(report: Report) -> str:
                 for rule in RULES
                 if any(event.rule == rule for event in events)
             ],
-            style=_asset("player.css") + _asset("report.css"),
+            style=text_of("player.css") + text_of("report.css"),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -186,13 +186,15 @@ def _embedded(record: bytes) -> str:
     return json.dumps(json.loads(record), separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _asset(name: str) -> str:
+def text_of(name: str) -> str:
+    """Return a style sheet or script of ours as text."""
     package = resources.files("broker.player") if name.startswith("player.") else resources.files("edge")
     folder = package if name.startswith("player.") else package / "templates"
     return (folder / name).read_text(encoding="utf-8")
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what renders our templates."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(

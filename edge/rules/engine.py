@@ -47,7 +47,7 @@ DECIDE_S = 20.0
 class Engine:
     """Judges one intersection, scene by scene in order of time."""
 
-    def __init__(self, site: Site, *, beat_s: float = BEAT_S) -> None:
+    def __init__(self, site: Site, *, beat_s: float = BEAT_S, exposure: ExposureCounts | None = None) -> None:
         self._places = Places.of(site)
         self._beat_s = beat_s
         self._scenes: list[Scene] = []
@@ -68,7 +68,7 @@ class Engine:
         self._near_misses: list[tuple[float, Finding]] = []
         self._red_entries: list[Finding] = []
         self._cycles: dict[tuple[int, str], float] = {}
-        self._exposure = ExposureCounts()
+        self._exposure = exposure or ExposureCounts()
         self._metric_gate = MetricGate(site.thresholds.max_position_sigma_m)
         self._finished = False
 

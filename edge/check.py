@@ -14,8 +14,6 @@ from edge.errors import InputError
 
 Thing = TypeVar("Thing")
 
-COLLECTOR_TABLES = {"broker", "intake", "publication", "retention", "review", "store"}
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -78,14 +76,15 @@ def check(file: Path) -> Verdict:
         return _node(file)
     if "site" in document:
         return _site(file)
-    if document and COLLECTOR_TABLES.issuperset(document):
+    known = _collector_tables()
+    if document and known.issuperset(document):
         return _collector(file)
     tables = ", ".join(sorted(document)) or "nothing"
     return Verdict(
         "a file",
         (
             f"{file}: holds {tables}; expected a site file ([site]), a node file ([node]) "
-            f"or a collector file ({', '.join(f'[{name}]' for name in sorted(COLLECTOR_TABLES))})",
+            f"or a collector file ({', '.join(f'[{name}]' for name in sorted(known))})",
         ),
     )
 
@@ -135,6 +134,12 @@ def _node(file: Path) -> Verdict:
         what = f"a node file of {len(configs)} cameras"
     # Cameras of one site file have its mistakes once.
     return Verdict(what, tuple(dict.fromkeys(mistakes)), tuple(dict.fromkeys(warnings)))
+
+
+def _collector_tables() -> set[str]:
+    from broker.collector.config import CollectorConfig
+
+    return set(CollectorConfig.model_fields)
 
 
 def _collector(file: Path) -> Verdict:

@@ -75,6 +75,10 @@ class Collector:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def connected(self) -> bool:
+        return self.ready.is_set()
+
     def close(self, *, timeout_s: float = 5.0) -> None:
         self._stop.set()
         if self._thread.ident is not None:

@@ -157,6 +157,21 @@ class PublicationSettings(_Record):
         return RuleChoice(period=own.period or self.period, detail=own.detail or self.detail)
 
 
+class Watch(_Record):
+    """Where /health and /metrics are served, for this machine alone; and how much room a disk needs."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464  # 0: any free one
+    room_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        if not is_loopback(host):
+            raise ValueError("served on loopback only: a proxy of yours may show it elsewhere")
+        return host
+
+
 class CollectorConfig(_Record):
     """One collector."""
 
@@ -166,6 +181,7 @@ class CollectorConfig(_Record):
     review: Review = Review()
     retention: Retention = Retention()
     publication: PublicationSettings = PublicationSettings()
+    watch: Watch | None = None
 
 
 def load_collector(path: Path) -> CollectorConfig:

@@ -53,8 +53,17 @@ def gaps(connection: Connection, site: str, node: str) -> list[tuple[int, int]]:
     for first, last in known:
         if first > expected:
             missing.append((expected, first - 1))
-        expected = last + 1
+        expected = max(expected, last + 1)
     return missing
+
+
+def missing(connection: Connection) -> dict[Node, int]:
+    """Return how many numbers of each node have not arrived."""
+    nodes = connection.execute(select(runs.c.site, runs.c.node).distinct()).all()
+    return {
+        (site, node): sum(last - first + 1 for first, last in gaps(connection, site, node))
+        for site, node in nodes
+    }
 
 
 def _lock(connection: Connection, nodes: list[Node]) -> None:

@@ -12,15 +12,19 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
-from broker.collector.config import database_url, load_collector
+from broker.collector.config import CollectorConfig, database_url, load_collector
 from broker.collector.intake import Intake
 from broker.collector.store import Store
 from broker.collector.sweeper import Sweeper
 from broker.logs import json_to_stderr
 from broker.process import harden
+
+if TYPE_CHECKING:
+    from broker.collector.watching import WatchServer
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +38,15 @@ def run(path: Path) -> int:
     store.migrate()
     clips = ClipFolder(path.parent / config.store.clips)
     sweeper = Sweeper(store, clips, config.retention)
+    intake = Intake(store, clips, pictures=lambda: sweeper.keeps_up)
     collector = Collector(
-        Intake(store, clips, pictures=lambda: sweeper.keeps_up),
+        intake,
         host=config.broker.host,
         port=config.broker.port,
         tls=config.broker.tls_files,
         group=config.intake.group,
     )
+    watch = _watch_server(path, config, store, intake, collector, sweeper)
     stop = threading.Event()
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
@@ -51,6 +57,9 @@ def run(path: Path) -> int:
     clips.sweep_parts()
     sweeper.start()
     collector.start()
+    if watch is not None:
+        watch.start()
+        print(f"health: http://{watch.host}:{watch.port}/health", flush=True)  # noqa: T201 — for a person
     page = None
     if config.review.enabled:
         from broker.collector.review.server import ReviewServer
@@ -61,10 +70,46 @@ def run(path: Path) -> int:
     code = _watch(collector, stop)
     if page is not None:
         page.close()
+    if watch is not None:
+        watch.close()
     sweeper.close()
     collector.close()
     store.close()
     return code
+
+
+def _watch_server(
+    path: Path,
+    config: CollectorConfig,
+    store: Store,
+    intake: Intake,
+    collector: Collector,
+    sweeper: Sweeper,
+) -> WatchServer | None:
+    if config.watch is None:
+        return None
+    from broker.collector.health import Health
+    from broker.collector.watching import Figures, WatchServer
+
+    health = Health(
+        store,
+        collector,
+        threads={},
+        others={"sweeper": lambda: sweeper.alive and sweeper.keeps_up},
+        disks=disks(path, config),
+        room_bytes=config.watch.room_mb * 2**20,
+    )
+    figures = Figures(store, intake, collector, health)
+    return WatchServer(health, figures, host=config.watch.host, port=config.watch.port)
+
+
+def disks(path: Path, config: CollectorConfig) -> dict[str, Path]:
+    """Return the folders on this machine that a collector fills."""
+    found = {"clips": path.parent / config.store.clips}
+    database = database_url(path, config)
+    if database.startswith("sqlite:///"):
+        found["store"] = Path(database.removeprefix("sqlite:///")).parent
+    return found
 
 
 def _watch(collector: Collector, stop: threading.Event) -> int:

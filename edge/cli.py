@@ -14,6 +14,7 @@ import typer
 from edge.cli_audit import audit_app
 from edge.cli_broker import broker_app
 from edge.cli_models import models_app
+from edge.cli_report import publish, report_app
 from edge.cli_study import study
 
 app = typer.Typer(
@@ -27,6 +28,8 @@ app.add_typer(broker_app, name="broker")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.command()(study)
+app.add_typer(report_app, name="report")
+app.command("publish")(publish)
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
 SignalsOption = Annotated[Path | None, typer.Option("--signals", help="Signal states (signals.csv).")]

@@ -37,6 +37,7 @@ Action = Literal[
     "plate_approve",
     "plate_paint",
     "plate_reject",
+    "plan",
     "publish",
     "export",
     "webhook",

@@ -58,11 +58,11 @@ def poisson_interval(count: int) -> tuple[float, float]:
     χ²(α/2; 2n)/2 and χ²(1−α/2; 2n+2)/2. Assumes findings independent of each other; where they come in
     clusters (a faulty signal for a week) the true interval is wider.
     """
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
-    tail = (1 - LEVEL) / 2
-    low = 0.0 if count == 0 else float(chi2.ppf(tail, 2 * count)) / 2
-    return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    tail = (1 - LEVEL) / 2  # χ²(p; 2n)/2 is the p quantile of a gamma variable of shape n
+    low = 0.0 if count == 0 else float(gammaincinv(count, tail))
+    return low, float(gammaincinv(count + 1, 1 - tail))
 
 
 def wilson_interval(part: int, whole: int) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from broker.collector.publication.making import Key, Observed, Part
 from broker.collector.publication.periods import bounds_s, months
 from broker.collector.tables import counts, events, retired, retired_counts
 from broker.published import DAY_PARTS, Period
-from broker.wire import Rule
+from broker.wire import RULES, Rule
 
 HOUR_S = 3600
 PART_S = 6 * HOUR_S
@@ -53,23 +53,14 @@ class Gathered:
 
 
 def gathered(connection: Connection, *, site: str, period: Period, zone: tzinfo) -> dict[Rule, Gathered]:
-    """Return the counts of every rule at a site in a period; a rule without any is not in it."""
+    """Return the counts of every rule at a site in a period."""
     exposure = _exposure(connection, site, period, zone)
-    found: dict[Rule, Gathered] = {}
-
-    def of(rule: Rule) -> Gathered:
-        return found.setdefault(rule, Gathered(exposure=exposure))
-
+    found: dict[Rule, Gathered] = {rule: Gathered(exposure=exposure) for rule in RULES}
     for rule, verdict, key, count in _from_rows(connection, site, period, zone):
-        of(rule).rows.setdefault(verdict, Counter())[key] += count
+        found[rule].rows.setdefault(verdict, Counter())[key] += count
     for rule, verdict, key, count in _from_aggregates(connection, site, period):
-        of(rule).aggregates.setdefault(verdict, Counter())[key] += count
+        found[rule].aggregates.setdefault(verdict, Counter())[key] += count
     return found
-
-
-def exposure_of(connection: Connection, *, site: str, period: Period, zone: tzinfo) -> Counter[Key] | None:
-    """Return how many were counted at each place in a period; None where nothing was."""
-    return _exposure(connection, site, period, zone)
 
 
 def stretches(period: Period, zone: tzinfo) -> Iterator[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, text
 from broker.collector import audit
 from broker.collector.config import PublicationSettings
 from broker.collector.publication import attack
-from broker.collector.publication.gathering import Gathered, exposure_of, gathered
+from broker.collector.publication.gathering import Gathered, gathered
 from broker.collector.publication.making import publication
 from broker.collector.publication.periods import (
     bounds_s,
@@ -43,6 +43,7 @@ from broker.published import Detail, Period, Publication
 from broker.wire import RULES, Rule
 
 FIRST = "0" * 64
+Known = dict[Period, dict[Rule, Gathered]]
 DAY_S = 86_400
 
 
@@ -75,13 +76,13 @@ def prepared(
     *,
     now_s: int,
     event_d: float,
-    known: Gathered | None = None,
+    known: Known | None = None,
 ) -> tuple[Publication, Gathered]:
     """Return what would be published, and the true counts behind it.
 
     Args:
         event_d: how many days event rows are kept.
-        known: the counts, where they have been gathered already.
+        known: counts that have been gathered already, by period; what is gathered here is added.
 
     Raises:
         LedgerError: not a fixed period, too early, said already, rows that have gone, or a number given away.
@@ -105,20 +106,20 @@ def prepared(
     ]
     if problems:
         raise LedgerError(problems)
-    if known is None:
-        every = gathered(connection, site=plan.site, period=period, zone=zone)
-        exposure = exposure_of(connection, site=plan.site, period=period, zone=zone)
-        known = every.get(rule, Gathered(exposure=exposure))
+    known = {} if known is None else known
+    if period not in known:
+        known[period] = gathered(connection, site=plan.site, period=period, zone=zone)
+    true = known[period][rule]
     beside = [each for each in said if overlap(each.period, period)]
-    made = publication(plan, rule, period, detail, known.observed())
+    made = publication(plan, rule, period, detail, true.observed())
     given_away = attack.narrowed(plan, [*beside, made])
     if any(each.what == "exposure" for each in given_away):
         # Exposure of the same days stands elsewhere, summed otherwise: say it there alone.
-        made = publication(plan, rule, period, detail, known.observed(), with_exposure=False)
+        made = publication(plan, rule, period, detail, true.observed(), with_exposure=False)
         given_away = attack.narrowed(plan, [*beside, made])
     if given_away:
         raise LedgerError([f"{name}: would give away {each.what} of {each.label}" for each in given_away])
-    return made, known
+    return made, true
 
 
 def publish(
@@ -131,15 +132,15 @@ def publish(
     actor: str,
     now_s: int,
     event_d: float,
+    known: Known | None = None,
 ) -> Entry:
     """Publish, in the caller's transaction, with a row in the audit trail.
 
     Raises:
         LedgerError: see ``prepared``.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE publications IN SHARE ROW EXCLUSIVE MODE"))
-    made, true = prepared(connection, plan, rule, period, detail, now_s=now_s, event_d=event_d)
+    lock(connection)
+    made, true = prepared(connection, plan, rule, period, detail, now_s=now_s, event_d=event_d, known=known)
     record = made.encode().decode()
     hash_ = _sealed(_last_hash(connection), record)
     through = int(connection.execute(select(func.coalesce(func.max(decisions.c.n), 0))).scalar_one())
@@ -166,6 +167,12 @@ def publish(
         now_s=now_s,
     )
     return Entry(int(n), made, hash_, now_s, actor, through)
+
+
+def lock(connection: Connection) -> None:
+    """Let nobody else publish until the transaction ends; SQLite's write lock is held already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE publications IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def entries(connection: Connection, *, site: str | None = None, rule: Rule | None = None) -> list[Entry]:

@@ -48,7 +48,7 @@ class Plan(Record):
 
     v: Literal[1] = 1
     site: SiteId
-    name: Annotated[str, Field(max_length=100)]
+    name: Annotated[str, Field(max_length=120)]
     timezone: Annotated[str, Field(max_length=64)]
     places: Annotated[tuple[Place, ...], Field(max_length=200)]
 

@@ -179,6 +179,28 @@ def collect(collector: Annotated[Path, typer.Argument(help="collector.toml")]) -
 
 
 @app.command()
+def backup(
+    collector: Annotated[Path, typer.Argument(help="collector.toml")],
+    out: Annotated[Path, typer.Argument(help="A file to write; it must not be there.")],
+) -> None:
+    """Every row of a collector's store in one file, while it runs; never a clip."""
+    from edge.keep_commands import backup
+
+    raise typer.Exit(backup(collector, out))
+
+
+@app.command()
+def restore(
+    collector: Annotated[Path, typer.Argument(help="collector.toml, of an empty store")],
+    file: Annotated[Path, typer.Argument(help="What `nearmiss backup` wrote.")],
+) -> None:
+    """A backup into an empty store, SQLite or PostgreSQL."""
+    from edge.keep_commands import restore
+
+    raise typer.Exit(restore(collector, file))
+
+
+@app.command()
 def bench(
     data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -176,7 +176,7 @@ class LocalChain:
         from broker.collector.store import Store
 
         store = Store(self._database)
-        page = ReviewServer(store, ClipFolder(self.folder / "clips"), host="127.0.0.1", port=port)
+        page = ReviewServer(store, ClipFolder(self.folder / "clips"), port=port, link=True)
         page.start()
         print(f"Review page: {page.url}   (Ctrl-C ends it)", flush=True)  # noqa: T201 — what a person waits for
         try:

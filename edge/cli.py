@@ -16,6 +16,7 @@ from edge.cli_broker import broker_app
 from edge.cli_models import models_app
 from edge.cli_report import publish, report_app
 from edge.cli_study import study
+from edge.cli_user import user_app
 
 app = typer.Typer(
     name="nearmiss",
@@ -30,6 +31,7 @@ app.add_typer(audit_app, name="audit")
 app.command()(study)
 app.add_typer(report_app, name="report")
 app.command("publish")(publish)
+app.add_typer(user_app, name="user")
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
 SignalsOption = Annotated[Path | None, typer.Option("--signals", help="Signal states (signals.csv).")]

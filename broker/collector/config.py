@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import tomllib
 from collections.abc import Iterable
@@ -11,6 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from broker.collector.review.settings import Review as Review
+from broker.loopback import is_loopback as is_loopback
 from broker.published import Detail, PeriodKind
 from broker.tls import Tls
 from broker.wire import Rule
@@ -25,16 +26,6 @@ class ConfigError(ValueError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Record(BaseModel):
@@ -98,21 +89,6 @@ class Storage(_Record):
 
     database: Annotated[str, Field(min_length=1, max_length=500)] = "sqlite:///collector.db"
     clips: Annotated[str, Field(min_length=1, max_length=500)] = "clips"
-
-
-class Review(_Record):
-    """Where the review page listens; accounts are not built yet, so loopback only."""
-
-    enabled: bool = True
-    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    port: Port = 8080
-
-    @field_validator("host")
-    @classmethod
-    def _loopback(cls, host: str) -> str:
-        if not is_loopback(host):
-            raise ValueError("the review page has no accounts yet and listens on loopback only")
-        return host
 
 
 class Retention(_Record):

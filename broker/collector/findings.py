@@ -14,6 +14,8 @@ from broker.collector.tables import blobs, counts, decisions, events
 Verdict = Literal["confirm", "reject", "unclear"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 PAGE = 50
+# The sites somebody may see; None: all of them.
+Sites = frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,17 @@ def _add(connection: Connection, row: dict[str, Any], reviewer: str, now_s: int)
 
 
 def queue(
-    connection: Connection, wanted: Filter, *, after: Item | None = None, limit: int = PAGE
+    connection: Connection,
+    wanted: Filter,
+    *,
+    sites: Sites = None,
+    after: Item | None = None,
+    limit: int = PAGE,
 ) -> list[Item]:
     """Return a page of events: undecided first, then newest bin first; within a bin in random (id) order."""
     verdict = verdicts()
     decided = case((verdict.c.verdict.is_(None), 0), else_=1)
-    statement = _items(verdict).where(*_conditions(wanted, verdict))
+    statement = _items(verdict).where(*_conditions(wanted, verdict, sites))
     if after is not None:
         here, bin_s, id_ = int(after.verdict is not None), after.event["time_s"], after.event["id"]
         statement = statement.where(
@@ -114,27 +121,30 @@ def one(connection: Connection, event: str) -> Item | None:
     return None if row is None else _item(row)
 
 
-def next_undecided(connection: Connection, wanted: Filter, *, after: Item | None) -> Item | None:
+def next_undecided(
+    connection: Connection, wanted: Filter, *, sites: Sites = None, after: Item | None
+) -> Item | None:
     """Return the next event to decide: the first behind ``after`` in the queue, else the first of all."""
     undecided = Filter(state="undecided", site=wanted.site, rule=wanted.rule)
     if after is not None:
         # Where it stood in the queue, whether or not it has been decided meanwhile.
         stood = Item(after.event, None, after.clip_kept, after.plate)
-        found = queue(connection, undecided, after=stood, limit=1)
+        found = queue(connection, undecided, sites=sites, after=stood, limit=1)
         if found:
             return found[0]
     skip = after.event["id"] if after is not None else None
-    return next((item for item in queue(connection, undecided, limit=2) if item.event["id"] != skip), None)
+    first = queue(connection, undecided, sites=sites, limit=2)
+    return next((item for item in first if item.event["id"] != skip), None)
 
 
-def tallies(connection: Connection, wanted: Filter) -> dict[str, int]:
+def tallies(connection: Connection, wanted: Filter, *, sites: Sites = None) -> dict[str, int]:
     """Return how many events there are per verdict, and ``undecided``."""
     verdict = verdicts()
     state = func.coalesce(verdict.c.verdict, "undecided")
     rows = connection.execute(
         select(state, func.count())
         .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
-        .where(*_conditions(Filter(None, wanted.site, wanted.rule), verdict))
+        .where(*_conditions(Filter(None, wanted.site, wanted.rule), verdict, sites))
         .group_by(state)
     ).all()
     return {"undecided": 0, **dict.fromkeys(VERDICTS, 0), **{row[0]: row[1] for row in rows}}
@@ -178,11 +188,11 @@ def exposure(connection: Connection) -> dict[tuple[str, str, str], int]:
     return {(site, place, kind): int(total) for site, place, kind, total in rows}
 
 
-def choices(connection: Connection) -> tuple[list[str], list[str]]:
+def choices(connection: Connection, *, sites: Sites = None) -> tuple[list[str], list[str]]:
     """Return the sites and the rules there are events of."""
-    sites = connection.execute(select(events.c.site).distinct().order_by(events.c.site)).scalars()
+    known = connection.execute(select(events.c.site).distinct().order_by(events.c.site)).scalars()
     rules = connection.execute(select(events.c.rule).distinct().order_by(events.c.rule)).scalars()
-    return list(sites), list(rules)
+    return [site for site in known if sites is None or site in sites], list(rules)
 
 
 def _items(verdict: Subquery) -> Select[Any]:
@@ -195,8 +205,8 @@ def _items(verdict: Subquery) -> Select[Any]:
     )
 
 
-def _conditions(wanted: Filter, verdict: Subquery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _conditions(wanted: Filter, verdict: Subquery, sites: Sites) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [] if sites is None else [events.c.site.in_(sites)]
     if wanted.state == "undecided":
         conditions.append(verdict.c.verdict.is_(None))
     elif wanted.state is not None:

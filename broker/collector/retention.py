@@ -54,6 +54,9 @@ KEPT: dict[str, str] = {
     "plans": "the plan of a site: configuration",
     "runs": "numbers of messages: nothing of the street",
     "sweeps": "when was swept: nothing of the street",
+    "accounts": "until an administrator closes it: who may sign in",
+    "roles": "as long as the account",
+    "sessions": "hours: forgotten at the next sign-in after they are over",
     "audit_ends": "where the audit begins and ends: two hashes",
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from broker.collector.accounts import listed
 from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
 from broker.collector.config import CollectorConfig, database_url, load_collector
@@ -64,9 +65,13 @@ def run(path: Path) -> int:
     if config.review.enabled:
         from broker.collector.review.server import ReviewServer
 
-        page = ReviewServer(store, clips, host=config.review.host, port=config.review.port)
+        settings = config.review.beside(path)
+        page = ReviewServer(store, clips, host=settings.host, port=settings.port, settings=settings)
         page.start()
         print(f"review page: {page.url}", flush=True)  # noqa: T201 — the one line a person must see
+        with store.read() as connection:
+            if not listed(connection):
+                print(f"no account yet: nearmiss user add {path} NAME --role admin", flush=True)  # noqa: T201
     code = _watch(collector, stop)
     if page is not None:
         page.close()

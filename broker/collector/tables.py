@@ -279,3 +279,33 @@ audit_ends = Table(
     Column("n", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+# Who may sign in. A name is a name at work; nothing else about a person is kept.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("password", String(200)),  # argon2id; None: signs in by the identity provider, or not at all
+    Column("subject", String(255), unique=True),  # the identity provider's `sub`
+    Column("created_s", BigInteger, nullable=False),
+    Column("disabled_s", BigInteger),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("account", String(32), ForeignKey("accounts.name"), primary_key=True),
+    Column("site", String(40), primary_key=True),  # "*": every site
+    Column("role", String(8), nullable=False),
+    CheckConstraint("role IN ('viewer', 'reviewer', 'admin')", name="role"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),  # sha256: whoever reads the store signs in as nobody
+    Column("account", String(32), ForeignKey("accounts.name"), nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+    Column("seen_s", BigInteger, nullable=False),
+    Index("ix_sessions_account", "account"),
+)

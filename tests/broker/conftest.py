@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from broker.collector import passwords
 from broker.collector.clips import ClipFolder
 from broker.collector.store import Store
 from broker.embedded import Broker, mosquitto_path, start_broker
@@ -37,6 +38,16 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
     return url
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords hashed with little memory: what is tested is what is done with them."""
+    from argon2 import PasswordHasher
+
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", lambda: cheap)
+    passwords._nobodys.cache_clear()
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ def test_it_waits_for_its_broker_takes_messages_and_ends_at_sigterm(
 ) -> None:
     assert started.stdout is not None
     url = started.stdout.readline().removeprefix("review page: ").strip()
-    assert httpx.get(url).status_code == 200, "the page is up before the broker is"
+    assert httpx.get(url + "login").status_code == 200, "the page is up before the broker is"
+    assert started.stdout.readline().startswith("no account yet: nearmiss user add")
     settings = load_collector(config)
     with start_broker(port=settings.broker.port) as broker:
         assert started.stdout.readline() == "collector: ready\n"
@@ -99,7 +100,7 @@ def test_it_ends_when_its_intake_does(
     ("text", "problems"),
     [
         pytest.param(
-            '[review]\nhost = "0.0.0.0"', ["review.host: the review page has no accounts"], id="open to all"
+            '[review]\nhost = "0.0.0.0"', ["review: 0.0.0.0 is reached from other machines"], id="open to all"
         ),
         pytest.param(
             '[broker]\nhost = "broker.example"',

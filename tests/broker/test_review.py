@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from broker.collector import findings
 from broker.collector.clips import ClipFolder
-from broker.collector.review.guard import HEADERS, POLICY
+from broker.collector.review.guard import COOKIE, HEADERS, POLICY
 from broker.collector.review.server import ReviewError, ReviewServer
 from broker.collector.review.words import MEASURES, RULES, measure
 from broker.collector.store import Refusal, Store, keep, refuse
@@ -27,6 +27,11 @@ from broker.wire import Clip, Event, MeasureName
 from tests.broker.records import BIN_TIME, clip, counts, event, plate, status
 
 NAMED = ["red_light_entry", "near_miss", "pedestrian_late_start"]
+
+
+def session_of(answer: httpx.Response) -> str:
+    """Return the session's token that an answer sets."""
+    return answer.headers["set-cookie"].partition(";")[0].partition("=")[2]
 
 
 class Desk:
@@ -54,11 +59,14 @@ class Desk:
             refuse(connection, [Refusal("nearmiss/v1/a/b/event", "ab" * 32, 9, "road_user: literal_error")])
         self.store = store
         self.clip_hash, self.plate_hash = clip_hash, plate_hash
-        self.server = ReviewServer(store, clips, host="127.0.0.1", port=0)
+        self.server = ReviewServer(store, clips, link=True)
         self.server.start()
         self.root = f"http://127.0.0.1:{self.server.port}"
         self.browser = httpx.Client(base_url=self.root, headers={"Sec-Fetch-Site": "same-origin"})
         self.stranger = httpx.Client(base_url=self.root)
+        # A browser sends it to this machine; httpx knows no exception for loopback.
+        self.session = session_of(self.stranger.get(self.server.url))
+        self.browser.headers["Cookie"] = f"{COOKIE}={self.session}"
 
     def close(self) -> None:
         self.browser.close()
@@ -73,7 +81,7 @@ class Desk:
     def ask(self, method: str, path: str, *, cookie: str = "", **more: Any) -> httpx.Response:
         """Ask as another browser would, with this cookie alone."""
         self.stranger.cookies.clear()
-        headers = {**more.pop("headers", {}), **({"Cookie": f"nearmiss={cookie}"} if cookie else {})}
+        headers = {**more.pop("headers", {}), **({"Cookie": f"{COOKIE}={cookie}"} if cookie else {})}
         return self.stranger.request(method, path, headers=headers, **more)
 
     @property
@@ -93,7 +101,6 @@ def opened(folder: Path) -> Iterator[Desk]:
     store = Store(f"sqlite:///{folder / 'collector.db'}")
     store.migrate()
     desk = Desk(store, ClipFolder(folder / "clips"))
-    assert desk.browser.get(desk.server.url).status_code == 200
     yield desk
     desk.close()
     store.close()
@@ -132,19 +139,23 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/plates/{plate}", "/nothing"])
-def test_nothing_is_shown_without_the_token(desk: Desk, path: str) -> None:
+def test_nothing_is_shown_before_one_has_signed_in(desk: Desk, path: str) -> None:
     path = path.format(id=desk.events[0].id, clip=desk.clip_hash, plate=desk.plate_hash)
     for cookie in ("", "guessed"):
         answer = desk.ask("GET", path, cookie=cookie)
-        assert answer.status_code == 403
-        assert "Red-light" not in answer.text
-    assert desk.ask("GET", path, params={"token": "guessed"}).status_code == 403
+        assert (answer.status_code, answer.text) == (401, "sign in first\n")
+        answer = desk.ask("GET", path, cookie=cookie, headers={"Accept": "text/html"})
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login")
+    assert desk.ask("GET", path, params={"token": "guessed"}).status_code == 401
 
 
-def test_the_token_becomes_a_cookie_no_script_reads(desk: Desk) -> None:
+def test_the_link_of_the_demo_becomes_a_cookie_no_script_reads(desk: Desk) -> None:
     answer = desk.ask("GET", "/", params={"token": desk.token})
-    cookie = answer.headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    name, *rest = answer.headers["set-cookie"].split("; ")
+    assert name.startswith("__Host-nearmiss=")
+    assert set(rest) == {"Path=/", "Secure", "HttpOnly", "SameSite=Strict"}
+    assert desk.ask("GET", "/", cookie=session_of(answer)).status_code == 200
     assert desk.token not in answer.text
 
 
@@ -183,7 +194,7 @@ def test_a_change_comes_from_our_own_pages_only(
     answer = scratch.ask(
         "POST",
         path.format(id=scratch.events[0].id),
-        cookie=scratch.token,
+        cookie=scratch.session,
         data={"verdict": "confirm"},
         headers={name: value.format(root=scratch.root) for name, value in headers.items()},
     )
@@ -194,29 +205,28 @@ def test_a_change_comes_from_our_own_pages_only(
 def test_every_route_that_changes_something_is_guarded(desk: Desk) -> None:
     from starlette.routing import Route
 
-    app = desk.server._server.config.app
     changing = [
         route.path
-        for route in app.routes  # type: ignore[union-attr]  # it is the FastAPI app
+        for route in desk.server.app.routes
         if isinstance(route, Route) and not (route.methods or set()) <= {"GET", "HEAD"}
     ]
-    assert sorted(changing) == ["/events/{id_}/decisions", "/undo"]
+    assert {"/login", "/logout", "/events/{id_}/decisions", "/undo"} <= set(changing)
     for path in changing:
-        answer = desk.ask("POST", path, cookie=desk.token)
-        assert answer.status_code == 403
+        answer = desk.ask("POST", path, cookie=desk.session)
+        assert (answer.status_code, answer.text) == (403, "refused: sent from another page\n")
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.1:80", "", "localhost.:80"]
 )
 def test_a_foreign_name_for_this_machine_is_refused(desk: Desk, host: str) -> None:
-    answer = desk.ask("GET", "/", cookie=desk.token, headers={"Host": host})
+    answer = desk.ask("GET", "/", cookie=desk.session, headers={"Host": host})
     assert answer.status_code in (400, 421)
 
 
-def test_the_page_refuses_to_listen_off_loopback(sqlite_store: Store, clips: ClipFolder) -> None:
+def test_the_page_refuses_to_listen_off_loopback_without_tls(sqlite_store: Store, clips: ClipFolder) -> None:
     for host in ("0.0.0.0", "192.0.2.1", "example.org", "::"):
-        with pytest.raises(ReviewError, match="loopback only"):
+        with pytest.raises(ReviewError, match="with TLS only"):
             ReviewServer(sqlite_store, clips, host=host, port=0)
 
 
@@ -289,7 +299,6 @@ def test_what_cannot_be_decided_is_refused(scratch: Desk, path: str, data: dict[
         ("/static/../app.py", 404),
         ("/?state=everything", 422),
         ("/?after=1", 422),
-        ("/openapi.json", 404),
         ("/docs", 404),
     ],
 )

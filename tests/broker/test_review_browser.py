@@ -113,9 +113,9 @@ def test_the_page_fits_a_phone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_without_the_token_the_page_says_where_to_find_it(chromium: Browser, desk: Desk) -> None:
+def test_who_has_not_signed_in_is_asked_to(chromium: Browser, desk: Desk) -> None:
     context = chromium.new_context()
     page = context.new_page()
     page.goto(desk.root)
-    expect(page.locator("h1")).to_have_text("Not open")
+    expect(page.locator("h1")).to_have_text("Sign in")
     context.close()

@@ -120,7 +120,7 @@ def test_a_warning_is_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str
             "collector.toml",
             "port = 8081",
             'host = "0.0.0.0"\n[retention]\nevent_d = 365',
-            ["review.host: the review page has no accounts", "retention.event_d: Input should be less than"],
+            ["review: 0.0.0.0 is reached from other", "retention.event_d: Input should be less than"],
             id="collector: open to all, and kept too long",
         ),
         pytest.param(

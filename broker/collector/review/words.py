@@ -23,6 +23,11 @@ VERDICTS = {
     "reject": "Rejected",
     "unclear": "Unclear",
 }
+ROLES = {
+    "viewer": "sees statistics and the nodes' health",
+    "reviewer": "also looks at events and decides",
+    "admin": "also sees refused messages and approves",
+}
 MEASURES = {
     "into_red_s": "Into red",
     "into_amber_s": "Into amber",

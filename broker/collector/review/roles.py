@@ -1,0 +1,67 @@
+"""What role a route needs: declared with the route, so that a test can read it and none can be forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute
+from starlette.routing import Mount
+
+from broker.collector.accounts import ROLES, Role, Who
+
+
+class Needs:
+    """Lets in who holds the role at any site; the page itself asks for the site."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(self, request: Request) -> Who:
+        who: Who = request.state.who
+        if not who.may(self.role):
+            raise HTTPException(403, f"this needs the role {self.role}")
+        return who
+
+
+def needs(role: Role) -> Any:
+    """Return the dependency that asks for a role: ``who: Annotated[Who, needs("reviewer")]``."""
+    return Depends(_NEEDS[role])
+
+
+def role_of(route: APIRoute) -> Role | None:
+    """Return the role a route has declared, None where it has declared none."""
+    found: list[Role] = [
+        each.call.role for each in route.dependant.dependencies if isinstance(each.call, Needs)
+    ]
+    return max(found, key=ROLES.index, default=None)
+
+
+def check(app: FastAPI, *, open_to_all: frozenset[str]) -> None:
+    """Refuse to serve an app with a route whose role was forgotten.
+
+    Raises:
+        RuntimeError: naming those routes.
+    """
+    forgotten = []
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            if route.path not in open_to_all and role_of(route) is None:
+                forgotten.append(route.path)
+        elif not (isinstance(route, Mount) and route.path in open_to_all):
+            forgotten.append(getattr(route, "path", repr(route)))
+    if forgotten:
+        raise RuntimeError(f"these routes declare no role: {', '.join(sorted(forgotten))}")
+
+
+def at(who: Who, role: Role, site: str) -> None:
+    """Go on where the role is held at a site; elsewhere there is nothing to see.
+
+    Raises:
+        HTTPException: 404, as for what is not there: that it is there is not told either.
+    """
+    if not who.may(role, site):
+        raise HTTPException(404, "there is nothing here for you")
+
+
+_NEEDS = {role: Needs(role) for role in ROLES}

@@ -106,12 +106,14 @@ def line_of(
     timings: Timings | None = None,
     rng: random.Random | None = None,
     exposure: ExposureCounts | None = None,
+    plate_window_s: float = OWN_RECORDING_WINDOW_S,
 ) -> tuple[Line, Redactor, Engine]:
     """Return the line for a recording, its redactor (which makes the plate) and its engine (the exposure).
 
     Args:
         rng: gives people their numbers in a clip; by default the same ones each time, as a replay needs.
         exposure: counts who entered or crossed; by default all of the recording.
+        plate_window_s: least stretch of time a plate is made from: a node's site needs ten minutes.
     """
     site, plane = inputs.site, inputs.plane
     assert site.ground_plane is not None
@@ -121,7 +123,7 @@ def line_of(
         osd=site.ground_plane.osd,
         lamps=[head.region_px for head in site.signal_heads],
         mode=inputs.mode,
-        plate_window_s=OWN_RECORDING_WINDOW_S,
+        plate_window_s=plate_window_s,
     )
     engine = Engine(site, exposure=exposure)
     line = Line(

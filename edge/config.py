@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from broker.collector.config import BrokerAddress, problem_lines
 from broker.wire import NodeId
@@ -52,19 +52,13 @@ class SignalsConfig(_Record):
 
 
 class ClipsConfig(_Record):
-    """What goes with an event: a drawing on the site's plan, or none."""
+    """What goes with an event: a drawing on the site's plan, on its plate, or none.
+
+    ``scene`` sends a plate, the still of the empty place: an admin of the site approves it before anybody
+    else sees it, and until then clips are drawn on the plan.
+    """
 
     mode: Literal["scene", "schematic", "none"] = "schematic"
-
-    @field_validator("mode")
-    @classmethod
-    def _no_picture_unseen(cls, mode: str) -> str:
-        # A plate leaves the node only after an operator has looked at it; until that can be done, none does.
-        if mode == "scene":
-            raise ValueError(
-                "a plate needs an operator's approval, which is not built yet: use schematic or none"
-            )
-        return mode
 
 
 class OutboxConfig(_Record):

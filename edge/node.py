@@ -17,6 +17,7 @@ from edge.dispatch import Dispatch
 from edge.ending import Ending, Stopped
 from edge.health import Figures, Health
 from edge.outbox import Outbox
+from edge.plate_offer import PlateOffer
 from edge.publish import Publisher
 from edge.service import Service
 from edge.signal_listener import Listener
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PLATE_EVERY_S = 86_400.0
 # Without frames for so long, findings that wait for the seconds after them are told without.
 OUTAGE_S = 15.0
 # The publish thread turns many times a second; where it has not for so long, it hangs.
@@ -113,7 +113,7 @@ class Node:
         self._ending = ending or Ending()
         self._again = False
         self._failed = False
-        self._plate_due = 0.0
+        self._offer = PlateOffer(self._mode)
         self._source_was = "connecting"
         self._frame_s = time.monotonic()
 
@@ -165,9 +165,10 @@ class Node:
 
     def _line(self) -> tuple[Line, Redactor, Engine]:
         from edge.analyze import line_of
+        from edge.plate import SITE_WINDOW_S
 
         # People get their numbers in a clip from the system's chance: a seed would let them be undone.
-        return line_of(self._inputs, rng=secrets.SystemRandom())
+        return line_of(self._inputs, rng=secrets.SystemRandom(), plate_window_s=SITE_WINDOW_S)
 
     def _watch_street(self, line: Line, redactor: Redactor, engine: Engine) -> None:
         from edge.pipeline import DetectorFailedError
@@ -178,9 +179,9 @@ class Node:
                 self._figures.state = "running"
                 self._figures.frames += 1
                 self._frame_s = time.monotonic()
-                if self._mode != "none" and moment.time >= self._plate_due:
-                    self._plate_due = moment.time + PLATE_EVERY_S
-                    self._dispatch.plate(redactor.plate(self._inputs.site))
+                plate = self._offer.take(moment.time, lambda: redactor.plate(self._inputs.site))
+                if plate is not None:
+                    self._dispatch.plate(plate)
                 self._telling.events(moment.due)
                 self._telling.counts(moment.time, engine)
                 self._agreement.note(moment.time)

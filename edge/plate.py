@@ -33,9 +33,10 @@ OWN_RECORDING_WINDOW_S = 30.0
 HOLD_S = 2.0
 MAX_SAMPLES = 32
 MAX_AGE_S = 86_400.0
-# A pixel is known once it was seen empty in this many samples and this share of them.
+# A pixel is known once it was seen empty in this many samples and this share of them. With a half, somebody
+# whom the mask misses in up to a third of the samples cannot be the median, however long they stand there.
 MIN_SEEN = 6
-MIN_SEEN_SHARE = 0.3
+MIN_SEEN_SHARE = 0.5
 # Above this share of unknown area a hatched picture helps nobody: the plan is drawn instead.
 MAX_UNKNOWN_SHARE = 0.8
 
@@ -133,10 +134,11 @@ class PlateBuilder:
         hidden = (self._covered_at >= sample.time - HOLD_S).view(np.uint8)
         sample.seen = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST) == 0
         sample.picture[~sample.seen] = 0
+        # None is kept for longer than a day, however seldom they come.
+        self._samples = [each for each in self._samples if each.time > sample.time - MAX_AGE_S]
         self._samples.append(sample)
         if len(self._samples) > MAX_SAMPLES:
-            fresh = [each for each in self._samples if each.time > sample.time - MAX_AGE_S]
-            self._samples = fresh[len(fresh) % 2 == 0 :: 2]
+            self._samples = self._samples[len(self._samples) % 2 == 0 :: 2]
             self._interval_s = min(2 * self._interval_s, MAX_AGE_S / MAX_SAMPLES)
 
     def _median(self) -> tuple[Picture, Bools]:

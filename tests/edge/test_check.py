@@ -107,10 +107,10 @@ def test_a_warning_is_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str
         pytest.param(
             "node.toml",
             '"2026-11-20T08:15:00Z"',
-            '"2026-11-20T08:15:00"\n[clips]\nmode = "scene"\n[broker]\nhost = "10.0.0.1"\nport = 0',
+            '"2026-11-20T08:15:00"\n[clips]\nmode = "video"\n[broker]\nhost = "10.0.0.1"\nport = 0',
             [
                 "source.start: lacks its zone",
-                "clips.mode: a plate needs an operator's approval",
+                "clips.mode: Input should be 'scene', 'schematic' or 'none'",
                 "broker.tls: 10.0.0.1 is another machine, reached with TLS only",
                 "broker.port: Input should be greater than",
             ],

@@ -352,6 +352,13 @@ class Status(Record):
     outbox_rows: Tally | None = None
     evicted_clips: Tally | None = None
     evicted_events: Tally | None = None
+    evicted_counts: Tally | None = None
+    # The disk is full: what waits in memory for room, and what that has cost.
+    unstored: Tally | None = None
+    lost_events: Tally | None = None
+    # How often a damaged outbox was begun anew; the first number this outbox gave or will give.
+    outbox_repaired: Tally | None = None
+    first_seq: Sequence | None = None
     quarantined: Tally | None = None
     clip_mode: Literal["scene", "schematic", "none"] | None = None
     # Whether the camera still looks where its ground plane was fitted, and by how much it is off on the road.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,19 @@ from broker.logs import json_to_stderr
 from broker.process import harden
 from edge.config import NodeConfig, load_cameras, load_node
 from edge.ending import Ending
+from edge.errors import InputError
 from edge.exclusive import only_user
 from edge.node import Node, Outcome
-from edge.outbox import Outbox
+from edge.outbox import Outbox, fresh_numbers
 from edge.service import Service
 from edge.sources.host_clock import HostClock
 from edge.sources.live import LiveSource
 
 if TYPE_CHECKING:
     from edge.opening import Inputs, OpenSource
+
+# Room for the log in which a full disk's deletions are written, and for putting it back into the file.
+BALLAST_BYTES = 4 * 2**20
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +94,8 @@ class _OneCamera:
         with ExitStack() as stack:
             stack.enter_context(inputs.source)
             stack.enter_context(only_user(outbox_path))
-            outbox = stack.enter_context(Outbox(outbox_path, quota_bytes=config.outbox.quota_mb * 2**20))
+            outbox = stack.enter_context(_outbox_of(outbox_path, config.outbox.quota_mb))
+            outbox.claim(inputs.site.id, config.node.id, first_seq=fresh_numbers())
             node = Node(
                 config,
                 inputs,
@@ -134,6 +140,20 @@ class _OneCamera:
             return False
         self._next = opened
         return True
+
+
+def _outbox_of(path: Path, quota_mb: int) -> Outbox:
+    """Open an outbox.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    try:
+        return Outbox(
+            path, quota_bytes=quota_mb * 2**20, first_seq=fresh_numbers(), ballast_bytes=BALLAST_BYTES
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"{path}: the outbox cannot be opened: {error}") from error
 
 
 def _moved(path: Path, old: NodeConfig, new: NodeConfig, outbox: Outbox) -> list[str]:

@@ -85,7 +85,16 @@ class Health:
         deaf = self.listener is not None and not self.listener.connected
         blind = self._source is not None and self._source.state != "live"
         adrift = self._source is not None and not math.isfinite(self._clock.sigma_s)
-        troubles = (overdue, level.quarantined, self._agreement.disagreeing, moved, deaf, blind, adrift)
+        troubles = (
+            overdue,
+            level.quarantined,
+            level.unstored,
+            self._agreement.disagreeing,
+            moved,
+            deaf,
+            blind,
+            adrift,
+        )
         if state == "running" and any(troubles):
             state = "degraded"
         return Status.model_validate(
@@ -100,6 +109,11 @@ class Health:
                 "outbox_rows": level.rows,
                 "evicted_clips": level.evicted_clips,
                 "evicted_events": level.evicted_events,
+                "evicted_counts": level.evicted_counts,
+                "unstored": level.unstored,
+                "lost_events": level.lost,
+                "outbox_repaired": level.repaired,
+                "first_seq": self._outbox.first_seq,
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
                 **self._camera(),

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 # Without frames for so long, findings that wait for the seconds after them are told without.
 OUTAGE_S = 15.0
+# A node has a few messages a minute; what piled up in a day without a broker leaves in minutes.
+DRAIN_HZ = 50.0
 # The publish thread turns many times a second; where it has not for so long, it hangs.
 PUBLISH_HANGS_S = 30.0
 
@@ -101,6 +103,7 @@ class Node:
             tls=config.broker.tls_files,
             health=lambda last_seq: self._health.status(last_seq, overdue=self._publisher.overdue),
             clock=self._clock.now,
+            most_hz=DRAIN_HZ,
         )
         self._listener: Listener | None = None
         if inputs.feed is not None:

@@ -8,6 +8,7 @@ node stops.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Publisher:
     Args:
         health: builds the status from the last sequence number given; asked from this thread.
         clock: seconds UTC, to compare with the outbox's ``due``.
+        most_hz: messages a second at most: after a day without a broker all nodes come back at once.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Publisher:
         longest_pause_s: float = 30.0,
         tls: Tls | None = None,
         version: Version = "5",
+        most_hz: float = math.inf,
     ) -> None:
         self._outbox, self._health, self._clock, self._hold_s = outbox, health, clock, hold_s
         self._address = Address(site, node, "event")
@@ -66,6 +69,8 @@ class Publisher:
         self._status_due = 0.0
         self._watch_due = 0.0
         self._round_s = time.monotonic()
+        self._most_hz = most_hz
+        self._budget, self._budget_s = float(WINDOW), time.monotonic()
         self._alarmed = False
         self._connected = threading.Event()
         self._session = Session(
@@ -142,9 +147,9 @@ class Publisher:
         self._in_flight = {key: sent for key, sent in self._in_flight.items() if now - sent < self._hold_s}
         if self._suspects & set(self._unacknowledged.values()):
             return  # alone on its way: if the connection ends now, this one is why
-        for row in self._outbox.take(
-            self._clock(), WINDOW - max(len(self._in_flight), len(self._unacknowledged))
-        ):
+        window = WINDOW - max(len(self._in_flight), len(self._unacknowledged))
+        for row in self._outbox.take(self._clock(), min(window, self._allowed(now))):
+            self._budget -= 1
             reason = self._unsendable(row)
             if reason:
                 self._outbox.quarantine(row.key, reason)
@@ -158,6 +163,14 @@ class Publisher:
             self._unacknowledged[message] = row.key
             if row.drops:
                 self._suspects.add(row.key)
+
+    def _allowed(self, now: float) -> int:
+        """Return how many messages the rate leaves for now."""
+        if math.isinf(self._most_hz):
+            return WINDOW
+        self._budget = min(self._budget + (now - self._budget_s) * self._most_hz, float(WINDOW))
+        self._budget_s = now
+        return int(self._budget)
 
     def _unsendable(self, row: Row) -> str | None:
         """Return why a message must not leave, None where it may."""

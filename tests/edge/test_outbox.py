@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -17,10 +19,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from broker.wire import Counts, Event, Receipt
-from edge.outbox import LONGEST_RETRY_S, Outbox, sha256
+from edge.errors import InputError
+from edge.outbox import LONGEST_RETRY_S, Level, Outbox, fresh_numbers, sha256
 from tests.broker.records import clip, counts, event, plate
+from tests.conftest import ROOT
 
 NOW = 1_000_000.0
+QUOTA = 12_000  # a handful of events and clips: giving up is part of the game
 
 
 @pytest.fixture
@@ -152,6 +157,131 @@ def test_what_was_put_outlives_a_kill_in_the_middle(tmp_path: Path) -> None:
     assert {str(UUID(id_)) for id_ in said} <= kept
 
 
+def test_a_new_outbox_never_repeats_the_numbers_of_one_that_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    numbers = []
+    for _ in range(2):
+        with Outbox(path, first_seq=fresh_numbers()) as outbox:
+            for _ in range(3):
+                outbox.put_event(event(), None, due=NOW)
+            numbers.append([Event.decode(row.payload).seq for row in outbox.take(NOW, 10)])
+            assert numbers[-1] == list(range(outbox.first_seq, outbox.first_seq + 3))
+        for each in tmp_path.glob("outbox.db*"):
+            each.unlink()
+        time.sleep(1.0)
+    assert min(numbers[1]) > max(numbers[0])
+
+
+def test_an_outbox_belongs_to_one_node(outbox: Outbox) -> None:
+    outbox.claim("main-5th", "cam-n")
+    outbox.put_event(event(), None, due=NOW)
+    (row,) = outbox.take(NOW, 10)
+    with pytest.raises(InputError, match="1 messages of main-5th/cam-n wait in it"):
+        outbox.claim("main-5th", "cam-s")
+    outbox.claim("main-5th", "cam-n")
+    outbox.settle(Receipt(ids=(UUID(row.key),)))
+    outbox.claim("main-5th", "cam-s", first_seq=9000)
+    assert (outbox.first_seq, outbox.last_seq) == (9000, 8999)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(lambda file: file.write_bytes(b"no database at all" * 500), id="another file"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-4096]), id="cut short"),
+        pytest.param(
+            lambda file: file.write_bytes(
+                file.read_bytes()[:8192] + b"\xff" * 4096 + file.read_bytes()[12288:]
+            ),
+            id="a page overwritten",
+        ),
+    ],
+)
+def test_a_damaged_outbox_is_set_aside_and_what_can_be_read_taken_over(
+    harm: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.db"
+    with Outbox(path, first_seq=500) as outbox:
+        put = [event() for _ in range(60)]
+        for each in put:
+            outbox.put_event(each, None, due=NOW)
+        outbox.take(NOW, 60)
+    harm(path)
+
+    with Outbox(path, first_seq=9000) as outbox:
+        level = outbox.level()
+        outbox.put_event(event(), None, due=NOW)
+        numbers = [Event.decode(row.payload).seq for row in outbox.take(NOW + 100_000, 100)]
+    assert level.repaired == 1
+    assert "is damaged" in caplog.text
+    assert (tmp_path / "outbox.db.damaged-1").exists()
+    assert len(numbers) == level.rows + 1 == len(set(numbers))
+    assert max(numbers) > 559, "a number was given a second time"
+
+
+def test_a_message_due_in_a_distant_future_was_put_by_a_wrong_clock(outbox: Outbox) -> None:
+    outbox.put_event(event(), None, due=NOW + 86_400)  # the clock was a day ahead, and was set back
+    outbox.put_event(event(), None, due=NOW + 3600)  # within the largest bin: waits
+    assert len(outbox.take(NOW, 10)) == 1
+
+
+FULL_DISK = """
+import sys
+from uuid import UUID
+from pathlib import Path
+from edge.outbox import Outbox
+from broker.wire import Receipt
+from tests.broker.records import clip, event
+
+folder = Path(sys.argv[1])
+outbox = Outbox(folder / "outbox.db", ballast_bytes=400_000)
+put = []
+for n in range(1200):
+    each = event()
+    put.append(str(each.id))
+    outbox.put_event(each, clip(offset=n), due=1.0)
+level = outbox.level()
+assert level.evicted_clips > 0 and level.unstored > 0, level
+left = []
+for turn in range(5000):
+    outbox._try_again_s = 0.0
+    rows = outbox.take(1e6 * (turn + 1), 20)
+    if not rows:
+        break
+    left += [row.key for row in rows if row.kind == "event"]
+    assert {row.kind for row in rows} <= {"event", "clip"}
+    ids = tuple(UUID(row.key) for row in rows if row.kind == "event")
+    outbox.settle(Receipt(ids=ids, hashes=tuple(row.key for row in rows if row.kind == "clip")))
+level = outbox.level()
+assert set(put) == set(left), f"{len(set(put) - set(left))} events lost"
+assert (level.rows, level.unstored, level.lost, level.evicted_events) == (0, 0, 0, 0), level
+print("ok", len(left))
+"""
+
+
+def test_a_full_disk_costs_clips_and_no_event(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    (tmp_path / "script.py").write_text(FULL_DISK)
+    script = f"exec {sys.executable} {tmp_path}/script.py {folder}"
+    mounted = f"mount -t tmpfs -o size=1m tmpfs {folder} || exit 77; {script}"
+    try:
+        done = subprocess.run(
+            ["unshare", "--mount", "--map-root-user", "sh", "-c", mounted],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no disk of 1 MB can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok 1200" in done.stdout
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Any mixture of putting, sending, losing, receipting and starting again, against a plain model."""
 
@@ -159,20 +289,26 @@ class OutboxMachine(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name) / "outbox.db"
-        self.outbox = Outbox(self.path, retry_s=30.0)
+        self.outbox = Outbox(self.path, retry_s=30.0, quota_bytes=QUOTA)
+        self.abandoned: list[Outbox] = []
+        self.clips: set[str] = set()
         self.now = NOW
         self.kept: dict[str, int | None] = {}  # event id → its number, once it has left
         self.given = 0
 
     @rule(wait=st.integers(0, 100))
     def put(self, wait: int) -> None:
-        record = event()
+        record, before = event(), self.outbox.level()
         self.outbox.put_event(record, None, due=self.now + wait)
         self.kept[str(record.id)] = None
+        self._evicted_since(before)
 
     @rule(limit=st.integers(0, 5))
     def take(self, limit: int) -> None:
         for row in self.outbox.take(self.now, limit):
+            if row.kind == "clip":
+                assert row.key in self.clips
+                continue
             seq = Event.decode(row.payload).seq
             known = self.kept[row.key]
             if known is None:
@@ -199,16 +335,51 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox.dropped([data.draw(st.sampled_from(sorted(self.kept)))])
 
     @rule()
+    def crash(self) -> None:
+        """kill -9: nothing is closed, and what was not committed is gone."""
+        self.abandoned.append(self.outbox)
+        with contextlib.suppress(KeyboardInterrupt), self.outbox._transaction():
+            self.outbox._insert("never-committed", "event", event().encode(), self.now)
+            raise KeyboardInterrupt
+        self.outbox = Outbox(self.path, retry_s=30.0, quota_bytes=QUOTA)
+
+    @rule(offset=st.integers(0, 40_000))
+    def put_with_clip(self, offset: int) -> None:
+        record, drawing = event(), clip(offset=offset)
+        before = self.outbox.level()
+        self.outbox.put_event(record, drawing, due=self.now)
+        self.kept[str(record.id)] = None
+        self.clips.add(sha256(drawing.encode()))
+        self._evicted_since(before)
+
+    def _evicted_since(self, before: Level) -> None:
+        """Take what was given up for room out of the model; the counters must say how much."""
+        there = dict(self.outbox._database.execute("SELECT key, kind FROM outbox").fetchall())
+        events = [key for key in self.kept if key not in there]
+        clips = [key for key in self.clips if key not in there]
+        after = self.outbox.level()
+        assert after.evicted_events - before.evicted_events == len(events)
+        assert after.evicted_clips - before.evicted_clips == len(clips)
+        assert not events or "clip" not in there.values(), "an event was given up while there were clips"
+        for key in events:
+            del self.kept[key]
+        self.clips -= set(clips)
+
+    @rule()
     def start_again(self) -> None:
         self.outbox.close()
-        self.outbox = Outbox(self.path, retry_s=30.0)
+        self.outbox = Outbox(self.path, retry_s=30.0, quota_bytes=QUOTA)
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        assert self.outbox.level().rows == len(self.kept)
+        level = self.outbox.level()
+        assert level.rows == len(self.kept) + len(self.clips)
+        assert level.bytes <= QUOTA
         assert self.outbox.last_seq == self.given
 
     def teardown(self) -> None:
+        for each in self.abandoned:
+            each.close()
         self.outbox.close()
         self._folder.cleanup()
 

@@ -60,6 +60,18 @@ def report_recount(collector: CollectorArgument) -> None:
     raise typer.Exit(recount(collector))
 
 
+@report_app.command("learn")
+def report_learn(
+    collector: CollectorArgument,
+    site: Annotated[str | None, typer.Option(help="One site only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What decisions teach: precision per site, rule and part of the day, and advice on thresholds."""
+    from edge.publication import learn
+
+    raise typer.Exit(learn(collector, site=site, as_json=json))
+
+
 def publish(
     collector: CollectorArgument,
     site: Annotated[str | None, typer.Option(help="One site only.")] = None,

@@ -287,3 +287,44 @@ def _show(made: Publication) -> None:
             "–" if rate is None else f"{rate.value:.3g} ({rate.low:.3g}–{rate.high:.3g})",
         )
     Console().print(table)
+
+
+def learn(collector: Path, *, site: str | None, as_json: bool) -> int:
+    """Print how often each rule was confirmed, and thresholds that would have done better."""
+    from dataclasses import asdict
+
+    from broker.collector.publication import learning
+    from broker.collector.publication.advice_words import sentence
+    from broker.collector.review import words
+
+    _, store = opened(collector)
+    with store.read() as connection:
+        found = learning.decided(connection, sites=None if site is None else [site])
+    store.close()
+    right, told = learning.precisions(found), learning.advice(found)
+    if as_json:
+        import json
+
+        rows = [{**asdict(each), "share": each.share.model_dump()} for each in right]
+        typer.echo(json.dumps({"precision": rows, "advice": [asdict(each) for each in told]}, indent=2))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("site", "rule", "part of the day", "confirmed", "rejected", "precision (95 %)")
+    for each in right:
+        share = f"{each.share.value:.2f} ({each.share.low:.2f}–{each.share.high:.2f})"
+        table.add_row(
+            each.site,
+            words.RULES[each.rule],
+            each.day_part or "all day",
+            str(each.confirmed),
+            str(each.rejected),
+            share,
+        )
+    Console().print(table)
+    for one in told:
+        typer.echo(sentence(one))
+    if not told:
+        typer.echo("no threshold would have removed many of the rejected and few of the confirmed")
+    return 0

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from broker import wire
-from broker.topics import KINDS, MAX_BYTES, Kind
+from broker.published import Publication
+from broker.topics import KINDS, MAX_BYTES, PUBLICATION_ADDRESS, Kind
 
 FOLDER = Path(__file__).parent / "schema"
 RECORDS: dict[Kind, type[wire.Record]] = {
@@ -43,7 +44,7 @@ def asyncapi() -> dict[str, Any]:
         "site": {"description": "The site's id: a-z, 0-9 and -."},
         "node": {"description": "The node's id: a-z, 0-9 and -."},
     }
-    channels = {
+    channels: dict[str, Any] = {
         kind: {
             "address": f"nearmiss/v1/{{site}}/{{node}}/{kind}",
             "parameters": parameters,
@@ -51,7 +52,7 @@ def asyncapi() -> dict[str, Any]:
         }
         for kind in KINDS
     }
-    operations = {
+    operations: dict[str, Any] = {
         f"{'receive' if kind == 'receipt' else 'send'}_{kind}": {
             "action": "receive" if kind == "receipt" else "send",
             "channel": {"$ref": f"#/channels/{kind}"},
@@ -59,7 +60,7 @@ def asyncapi() -> dict[str, Any]:
         }
         for kind in KINDS
     }
-    messages = {
+    messages: dict[str, Any] = {
         kind: {
             "contentType": "application/json",
             "description": f"{_PURPOSE[kind]} At most {MAX_BYTES[kind]} bytes.",
@@ -69,6 +70,27 @@ def asyncapi() -> dict[str, Any]:
             },
         }
         for kind in KINDS
+    }
+    channels["publication"] = {
+        "address": PUBLICATION_ADDRESS,
+        "parameters": {
+            "site": parameters["site"],
+            "rule": {"description": "What happened: a rule of the event record."},
+        },
+        "messages": {"publication": {"$ref": "#/components/messages/publication"}},
+    }
+    operations["receive_publication"] = {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/publication"},
+        "bindings": {"mqtt": {"qos": 1, "retain": True}},
+    }
+    messages["publication"] = {
+        "contentType": "application/json",
+        "description": "The last publication of a rule at a site: public, retained. QoS 1.",
+        "payload": {
+            "schemaFormat": "application/schema+json;version=draft-2020-12",
+            "schema": {"$ref": "publication.json"},
+        },
     }
     return {
         "asyncapi": "3.0.0",
@@ -87,6 +109,7 @@ def files() -> dict[str, str]:
     """Return name and content of every file of the contract."""
     documents: dict[str, Any] = {f"{kind}.json": json_schema(record) for kind, record in RECORDS.items()}
     documents["local_event.json"] = json_schema(wire.LocalEvent)  # a line of events.jsonl
+    documents["publication.json"] = json_schema(Publication)  # what a collector publishes
     documents["asyncapi.json"] = asyncapi()
     return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
 

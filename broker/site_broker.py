@@ -25,7 +25,7 @@ from typing import Literal
 
 from broker import authority
 from broker.authority import Authority, Certificate
-from broker.topics import INTAKE, MAX_BYTES
+from broker.topics import INTAKE, MAX_BYTES, publication_topic
 
 Kind = Literal["node", "collector"]
 PORT = 8883
@@ -225,6 +225,7 @@ def acl(collectors: Iterable[str]) -> str:
         lines += ["", f"user {identity('collector', name)}"]
         lines += [f"topic read nearmiss/v1/+/+/{kind}" for kind in INTAKE]
         lines.append("topic write nearmiss/v1/+/+/receipt")
+        lines.append(f"topic write {publication_topic('+', '+')}")
     return "\n".join(lines) + "\n"
 
 

@@ -70,3 +70,13 @@ def intake_filters(group: str | None = None) -> tuple[str, ...]:
         shared = [f"$share/{group}/{each}" for each in filters if not each.endswith("/status")]
         filters = [*shared, "nearmiss/v1/+/+/status"]
     return tuple(filters)
+
+
+# What is published is another contract than what a node sends, under a name of its own: no filter of a
+# collector and no right of a node reaches it.
+PUBLICATION_ADDRESS = "nearmiss/published/v1/{site}/{rule}"
+
+
+def publication_topic(site: str, rule: str) -> str:
+    """Return where the last publication of a rule at a site stands, retained."""
+    return PUBLICATION_ADDRESS.format(site=site, rule=rule)

@@ -17,6 +17,7 @@ from edge.cli_models import models_app
 from edge.cli_report import publish, report_app
 from edge.cli_study import study
 from edge.cli_user import user_app
+from edge.cli_webhooks import webhooks_app
 
 app = typer.Typer(
     name="nearmiss",
@@ -30,6 +31,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.command()(study)
 app.add_typer(report_app, name="report")
+app.add_typer(webhooks_app, name="webhooks")
 app.command("publish")(publish)
 app.add_typer(user_app, name="user")
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -118,12 +119,43 @@ class RuleSettings(_Record):
     detail: Detail | None = None
 
 
+class WebhookAddress(_Record):
+    """Who is told of each publication; the file holds ``whsec_`` and base64 of 24 to 64 bytes."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    url: Annotated[str, Field(min_length=8, max_length=500)]
+    secret_file: FilePath
+
+    @field_validator("url")
+    @classmethod
+    def _encrypted_off_this_machine(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.username or parts.password or parts.fragment:
+            raise ValueError("expected https://HOST/PATH")
+        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+            return url
+        raise ValueError("expected https:// (http:// on this machine only)")
+
+
 class PublicationSettings(_Record):
-    """What is published once an administrator says so: nothing is by itself."""
+    """What is published once an administrator says so: nothing is by itself.
+
+    ``mqtt`` also keeps the last publication of each rule on the broker, retained.
+    """
 
     period: PeriodKind = "quarter"
     detail: Detail = "place"
     rules: dict[Rule, RuleSettings] = {}
+    mqtt: bool = False
+    webhooks: Annotated[tuple[WebhookAddress, ...], Field(max_length=20)] = ()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _distinct(cls, webhooks: tuple[WebhookAddress, ...]) -> tuple[WebhookAddress, ...]:
+        names = [each.id for each in webhooks]
+        if len(set(names)) != len(names):
+            raise ValueError("two webhooks have the same id")
+        return webhooks
 
     def of(self, rule: Rule) -> RuleChoice | None:
         """Return how a rule is published; None where it is not."""

@@ -51,6 +51,7 @@ KEPT: dict[str, str] = {
     "retired_counts": "aggregates of months: no person, no event",
     "publications": "what was published",
     "publication_counts": "what was published",
+    "deliveries": "what was published, and to whom",
     "plans": "the plan of a site: configuration",
     "runs": "numbers of messages: nothing of the street",
     "sweeps": "when was swept: nothing of the street",

@@ -19,6 +19,8 @@ from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
 from broker.collector.config import CollectorConfig, database_url, load_collector
 from broker.collector.intake import Intake
+from broker.collector.publication.courier import Announcer, CourierThread
+from broker.collector.publication.webhooks import Courier, webhooks_of
 from broker.collector.store import Store
 from broker.collector.sweeper import Sweeper
 from broker.logs import json_to_stderr
@@ -35,6 +37,7 @@ def run(path: Path) -> int:
     harden()
     json_to_stderr()
     config = load_collector(path)
+    webhooks_of(path, config.publication)  # a secret that is none is told before anything begins
     store = Store(database_url(path, config))
     store.migrate()
     clips = ClipFolder(path.parent / config.store.clips)
@@ -61,6 +64,9 @@ def run(path: Path) -> int:
     if watch is not None:
         watch.start()
         print(f"health: http://{watch.host}:{watch.port}/health", flush=True)  # noqa: T201 — for a person
+    courier = carrier(path, config, store)
+    if courier is not None:
+        courier.start()
     page = None
     if config.review.enabled:
         from broker.collector.review.server import ReviewServer
@@ -75,12 +81,27 @@ def run(path: Path) -> int:
     code = _watch(collector, stop)
     if page is not None:
         page.close()
+    if courier is not None:
+        courier.close()
     if watch is not None:
         watch.close()
     sweeper.close()
     collector.close()
     store.close()
     return code
+
+
+def carrier(path: Path, config: CollectorConfig, store: Store) -> CourierThread | None:
+    """Return who carries on what is published; None where nobody wants it."""
+    wanted = config.publication
+    if not wanted.webhooks and not wanted.mqtt:
+        return None
+    announcer = None
+    if wanted.mqtt:
+        announcer = Announcer(
+            store, host=config.broker.host, port=config.broker.port, tls=config.broker.tls_files
+        )
+    return CourierThread(Courier(store, webhooks_of(path, wanted)), announcer)
 
 
 def _watch_server(

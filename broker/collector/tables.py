@@ -309,3 +309,20 @@ sessions = Table(
     Column("seen_s", BigInteger, nullable=False),
     Index("ix_sessions_account", "account"),
 )
+
+# A publication on its way to a webhook; what is dead is sent again by hand (nearmiss webhooks redeliver).
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("n", Serial, primary_key=True, autoincrement=True),
+    Column("publication", BigInteger, nullable=False),
+    Column("webhook", String(40), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_s", BigInteger, nullable=False),  # when it is due
+    Column("status", Integer),  # the last answer
+    Column("reason", String(80), nullable=False),
+    CheckConstraint("state IN ('queued', 'delivered', 'dead')", name="state"),
+    UniqueConstraint("publication", "webhook", name="uq_deliveries_webhook"),
+    Index("ix_deliveries_due", "state", "next_s"),
+)

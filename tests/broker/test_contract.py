@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from broker.contract import FOLDER, RECORDS, files
-from broker.topics import KINDS, MAX_BYTES, Address, address, intake_filters
+from broker.topics import (
+    KINDS,
+    MAX_BYTES,
+    PUBLICATION_ADDRESS,
+    Address,
+    address,
+    intake_filters,
+    publication_topic,
+)
 
 
 def test_the_committed_files_are_the_generated_ones() -> None:
@@ -57,7 +65,8 @@ def test_asyncapi_refers_to_what_is_there() -> None:
         for part in pointer.split("/") if pointer else []:
             target = target[part]
         assert target
-    assert {channel["address"].rpartition("/")[2] for channel in document["channels"].values()} == set(KINDS)
+    ends = {channel["address"].rpartition("/")[2] for channel in document["channels"].values()}
+    assert ends == {*KINDS, "{rule}"}
     assert document["asyncapi"].startswith("3.")
 
 
@@ -94,3 +103,11 @@ def test_every_topic_is_in_the_docs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "chain.md").read_text()
     for kind in KINDS:
         assert f"nearmiss/v1/{{site}}/{{node}}/{kind}" in text
+    assert PUBLICATION_ADDRESS in text
+
+
+def test_what_is_published_stands_apart_from_what_nodes_send() -> None:
+    topic = publication_topic("main-5th", "near_miss")
+    assert topic == "nearmiss/published/v1/main-5th/near_miss"
+    with pytest.raises(ValueError, match="the topic is not"):
+        address(topic)

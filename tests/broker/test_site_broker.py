@@ -157,5 +157,6 @@ topic read nearmiss/v1/+/+/clip
 topic read nearmiss/v1/+/+/plate
 topic read nearmiss/v1/+/+/status
 topic write nearmiss/v1/+/+/receipt
+topic write nearmiss/published/v1/+/+
 """
     )

@@ -20,6 +20,8 @@ from calibration.site import Box, Crosswalk, GroundPlane, PixelRectangle, Point,
 # line's own direction, the heading is wrong.
 PARALLEL_DEG = 30.0
 SKEWED_DEG = 60.0
+# A junction lies this far before its stop lines, at least in part.
+OUTWARD_M = 6.0
 # Errors of the ground plane worth a word: rules judge to half a metre.
 GOOD_FIT_M = 0.5
 # What a detector's box moves by from frame to frame, where it is good.
@@ -43,6 +45,7 @@ def lint(site: Site) -> Doubts:
     mistakes = [*_polygons(site), *_closed(site), *_headings(site, 0.0, PARALLEL_DEG)]
     warnings = [
         *_headings(site, PARALLEL_DEG, SKEWED_DEG),
+        *_outward(site),
         *_signals(site),
         *_sourceless(site),
         *_places(site),
@@ -53,7 +56,7 @@ def lint(site: Site) -> Doubts:
         try:
             plane = plane_of(site)
         except ValueError as error:
-            mistakes.append(f"ground_plane.points: {error}")
+            mistakes.append(f"ground_plane.points: {error}; expected pairs spread over the road")
         else:
             assert plane is not None
             warnings += [*_fit(plane, site.ground_plane), *_strip(site.ground_plane)]
@@ -74,7 +77,7 @@ def _polygons(site: Site) -> Iterator[str]:
     for place, zone in _named(site):
         shape = Shape(zone.polygon)
         if not shape.is_valid:
-            yield f"{place}: polygon: {_crossing(shape)}, expected a simple polygon"
+            yield f"{place}: polygon: {_crossing(shape)}, expected its corners in order round it"
         elif shape.area < 0.1:
             yield f"{place}: polygon: covers {shape.area:.2f} m², expected a place one can stand on"
 
@@ -104,6 +107,26 @@ def _headings(site: Site, from_deg: float, to_deg: float) -> Iterator[str]:
             )
 
 
+def _outward(site: Site) -> Iterator[str]:
+    """Return the stop lines whose travel leads away from everything else: probably turned round."""
+    middles = {line.id: np.mean(line.line, axis=0) for line in site.stop_lines}
+    outlines = [crosswalk.polygon for crosswalk in site.crosswalks] + [box.polygon for box in site.boxes]
+    others = [np.mean(outline, axis=0) for outline in outlines]
+    for line in site.stop_lines:
+        rest = [*others, *(middle for name, middle in middles.items() if name != line.id)]
+        if len(rest) < 2 or math.isnan(_angle_deg(line)):
+            continue
+        heading = math.radians(line.heading_deg)
+        ahead = (np.asarray(rest) - middles[line.id]) @ np.array([math.cos(heading), math.sin(heading)])
+        # The line of the next lane may lie a little ahead; nearly all that is metres behind is a doubt.
+        if (ahead > 0).mean() <= 0.25 and ahead.min() < -OUTWARD_M:
+            turned = (line.heading_deg + 360.0) % 360.0 - 180.0
+            yield (
+                f"stop_lines.{line.id}: heading_deg {line.heading_deg:g} leads away from the crosswalks and "
+                f"the other stop lines; expected into the junction, such as {turned:g}"
+            )
+
+
 def _angle_deg(line: StopLine) -> float:
     """Return the angle between a line and the travel over it, 0..90 degrees; NaN for a closed line."""
     (x0, y0), (x1, y1) = line.line[0], line.line[-1]
@@ -116,14 +139,23 @@ def _angle_deg(line: StopLine) -> float:
 def _signals(site: Site) -> Iterator[str]:
     for line in site.stop_lines:
         if line.signal_group is None:
-            yield f"stop_lines.{line.id}: no signal_group: entries over it are counted, never judged"
+            yield (
+                f"stop_lines.{line.id}: no signal_group: entries over it are counted, never judged; "
+                "name its group"
+            )
     for crosswalk in site.crosswalks:
         if crosswalk.signal_group is None:
-            yield f"crosswalks.{crosswalk.id}: no signal_group: it is taken for an unsignalised crosswalk"
+            yield (
+                f"crosswalks.{crosswalk.id}: no signal_group: it is taken for an unsignalised crosswalk; "
+                "name its group if it has one"
+            )
     for number, head in enumerate(site.signal_heads):
         if head.signal_group not in site.signal_groups:
             known = ", ".join(sorted(site.signal_groups)) or "none"
-            yield f"signal_heads.{number}: signal_group {head.signal_group!r} is not one of {known}"
+            yield (
+                f"signal_heads.{number}: signal_group {head.signal_group!r} is not one of {known}: "
+                "give it to a stop line or crosswalk, or correct it"
+            )
 
 
 def _sourceless(site: Site) -> Iterator[str]:
@@ -148,7 +180,7 @@ def _places(site: Site) -> Iterator[str]:
     for crosswalk in site.crosswalks if roads else ():
         shape = Shape(crosswalk.polygon).buffer(0)
         if not any(shape.intersects(road) for road in roads):
-            yield f"crosswalks.{crosswalk.id}: lies on no roadway"
+            yield f"crosswalks.{crosswalk.id}: lies on no roadway: draw the one under it from kerb to kerb"
 
 
 def _rectangles(site: Site, ground: GroundPlane) -> Iterator[str]:
@@ -251,9 +283,15 @@ def _corners(place: str, points: Iterable[Point], site: Site, plane: Plane) -> I
     behind = np.isnan(pixel).any(axis=-1)
     outside = ~behind & ~((pixel >= 0) & (pixel <= (width, height))).all(axis=-1)
     if behind.any():
-        yield f"{place}: {behind.sum()} of {len(corner)} corners lie beyond the horizon"
+        yield (
+            f"{place}: {behind.sum()} of {len(corner)} corners lie beyond the horizon, "
+            "expected on the road the camera sees"
+        )
     if outside.any():
-        yield f"{place}: {outside.sum()} of {len(corner)} corners lie outside the image"
+        yield (
+            f"{place}: {outside.sum()} of {len(corner)} corners lie outside the image: "
+            "what happens there is not seen"
+        )
     seen = pixel[~behind & ~outside]
     if len(seen):
         sigma = float(np.max(plane.sigma_m(seen, BOX_SIGMA_PX)))

@@ -188,8 +188,8 @@ def _still(video: Path, detector: Detector | None) -> tuple[Still, str]:
 
 
 def _detector(model: str | None) -> Detector | None:
-    if model is None:
-        return None
+    if model is None or model == "motion":
+        return None  # who moves is masked as it is
     from models.zoo import load
 
     return load(model, provider=None, threads=None)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from edge.errors import InputError
 
+if TYPE_CHECKING:
+    from edge.config import NodeConfig
+
 Thing = TypeVar("Thing")
+
+DATABASES = ("sqlite://", "postgresql")
+_EXTRA = "Extra inputs are not permitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,12 @@ def _draw(file: Path, picture: Path, verdict: Verdict) -> None:
 
 
 def check(file: Path) -> Verdict:
-    """Return what a file is and what is wrong with it."""
+    """Return what a file is and what is wrong with it, each mistake with how to mend it."""
+    verdict = _checked(file)
+    return replace(verdict, mistakes=_mended(verdict.mistakes))
+
+
+def _checked(file: Path) -> Verdict:
     try:
         document = tomllib.loads(file.read_bytes().decode())
     except OSError as error:
@@ -130,6 +141,7 @@ def _node(file: Path) -> Verdict:
         site = _site(file.parent / config.node.site)
         mistakes += site.mistakes
         warnings += site.warnings
+        warnings += [f"{place}{line}" for line in _silent(file.parent / config.node.site, config)]
     if len(configs) > 1:
         what = f"a node file of {len(configs)} cameras"
     # Cameras of one site file have its mistakes once.
@@ -142,12 +154,66 @@ def _collector_tables() -> set[str]:
     return set(CollectorConfig.model_fields)
 
 
+def _silent(site_file: Path, config: NodeConfig) -> Iterator[str]:
+    """Return that no source tells the signals of a node's site, where none does."""
+    from calibration.site import SiteError, load_site
+
+    try:
+        site = load_site(site_file)
+    except SiteError:
+        return  # its mistakes are told
+    reads = site.signal_feed is not None or site.signal_plan is not None
+    reads = reads or any(head.read for head in site.signal_heads)
+    if site.signal_groups and config.signals.file is None and not reads:
+        groups = ", ".join(sorted(site.signal_groups))
+        yield (
+            f"signals: no source tells the state of {groups}, so nothing is judged against them: give "
+            "signals.file, or in the site file signal_feed, signal_plan or a signal head with read = true"
+        )
+
+
 def _collector(file: Path) -> Verdict:
     from broker.collector.config import load_collector
 
     mistakes: list[str] = []
-    _of(lambda: load_collector(file), mistakes)
+    config = _of(lambda: load_collector(file), mistakes)
+    if config is not None and not config.store.database.startswith(DATABASES):
+        mistakes.append(
+            f"{file}: store.database: {config.store.database.partition(':')[0]!r} is no database the "
+            f"collector knows, expected {' or '.join(f'{name}...' for name in DATABASES)}"
+        )
     return Verdict("a collector file", tuple(mistakes))
+
+
+def _mended(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return lines in which a key that is not known has its nearest known one beside it."""
+    return tuple(
+        line.replace(_EXTRA, f"{_EXTRA}{_nearest(line)}", 1) if _EXTRA in line else line for line in lines
+    )
+
+
+def _nearest(line: str) -> str:
+    from difflib import get_close_matches
+
+    from broker.collector.config import CollectorConfig
+    from calibration.site import Site
+    from edge.config import NodeConfig
+
+    key = line.partition(f": {_EXTRA}")[0].rpartition(": ")[2].rpartition(".")[2]
+    known = set().union(*(_names(model.model_json_schema()) for model in (Site, NodeConfig, CollectorConfig)))
+    near = get_close_matches(key, sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else "; take it out"
+
+
+def _names(schema: Any) -> set[str]:
+    """Return every key a JSON schema knows."""
+    if isinstance(schema, list):
+        return set().union(*map(_names, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = schema.get("properties")
+    named = set(own) if isinstance(own, dict) else set()
+    return named.union(*map(_names, schema.values()))
 
 
 def _of(load: Callable[[], Thing], mistakes: list[str]) -> Thing | None:

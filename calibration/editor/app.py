@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as HttpError
 
 from calibration import geojson
-from calibration.editor.fitting import complete, fitted
+from calibration.editor.fitting import complete, fitted, unsaveable
 from calibration.editor.guard import Guard
 from calibration.editor.site_file import ChangedError, SiteFile, site_of
 from calibration.site import Site, SiteError
@@ -150,17 +150,21 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
     @app.post("/save")
     def save(saving: Saving) -> JSONResponse:
         try:
-            _, missing = complete(saving.document)
-        except (TypeError, AttributeError) as error:
+            mistakes = unsaveable(saving.document, file=desk.file, image_size=desk.image_size)
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
             raise _not_a_site(error) from error
-        if missing:
-            raise SiteError(missing)
+        if mistakes:
+            raise SiteError(mistakes)
         try:
             digest = desk.file.write(saving.document, digest=saving.digest)
         except ChangedError as error:
             return JSONResponse({"problems": [str(error)], "changed": True}, 409)
-        desk.saved(site_of(desk.file.merged(saving.document), desk.file.path))
-        return JSONResponse({"digest": digest})
+        try:
+            desk.saved(site_of(desk.file.merged(saving.document), desk.file.path))
+        except SiteError as error:
+            # The site file is written; what goes beside it is not, and that is another thing to say.
+            return JSONResponse({"digest": digest, "besides": list(error.problems)})
+        return JSONResponse({"digest": digest, "besides": []})
 
     @app.post("/export")
     def export(draft: Draft) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.editor.site_file import site_of
+from calibration.editor.site_file import SiteFile, site_of
 from calibration.lint import BOX_SIGMA_PX, lint
 from calibration.plane import Plane, robust_fit
 from calibration.site import SiteError
@@ -25,6 +25,7 @@ _CELLS_ACROSS = 64
 def fitted(document: Mapping[str, Any], *, path: Path, image_size: tuple[int, int]) -> dict[str, Any]:
     """Return the ground plane of a draft and every mistake in it, as plain numbers and lines."""
     draft, missing = complete(document)
+    missing += _other_size(document, image_size)
     ground = draft.get("ground_plane", {})
     answer: dict[str, Any] = {"plane": None, "why": None, "points": [], "sigma": None, "lengths": []}
     answer["mistakes"], answer["warnings"] = missing, []
@@ -51,6 +52,23 @@ def fitted(document: Mapping[str, Any], *, path: Path, image_size: tuple[int, in
     answer["sigma"] = _sigma(plane)
     answer["lengths"] = [_length(plane, each) for each in ground.get("lengths", [])]
     return answer
+
+
+def unsaveable(document: Mapping[str, Any], *, file: SiteFile, image_size: tuple[int, int]) -> list[str]:
+    """Return what keeps a draft from being written, a line each: all that `nearmiss check` would refuse."""
+    _, missing = complete(document)
+    missing += _other_size(document, image_size)
+    if missing:
+        return missing
+    return list(lint(site_of(file.merged(document), file.path)).mistakes)
+
+
+def _other_size(document: Mapping[str, Any], image_size: tuple[int, int]) -> list[str]:
+    """Return that a draft is for pictures of another size than the recording's, if it is."""
+    size = (document.get("ground_plane") or {}).get("image_size")
+    if size is None or list(size) == list(image_size):
+        return []
+    return [f"ground_plane.image_size: {list(size)}, the recording's pictures have {list(image_size)}"]
 
 
 def complete(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -55,6 +55,8 @@ class SiteFile:
     def __init__(self, path: Path) -> None:
         # A link stays a link: what it leads to is written.
         self.path = path.resolve()
+        if not self.path.parent.is_dir():
+            raise SiteError([f"{path}: cannot be written: there is no folder {self.path.parent}"])
         self._whole()
 
     def read(self) -> Opened:
@@ -89,6 +91,8 @@ class SiteFile:
         payload, _ = self._whole()
         if (hashlib.sha256(payload).hexdigest() if payload else "") != digest:
             raise ChangedError(f"{self.path.name} was changed by something else since the page was opened")
+        if payload and not self.path.stat().st_mode & 0o222:
+            raise SiteError([f"{self.path}: is read-only: allow writing it, or start with another --site"])
         merged = self.merged(document)
         site_of(merged, self.path)
         try:

@@ -241,6 +241,16 @@ def changed(**changes: Any) -> dict[str, Any]:
         pytest.param(
             changed(crosswalks=[{"id": "a", "polygon": [[0, 0], [1, 1]]}]), "at least 3", id="two corners"
         ),
+        pytest.param(
+            changed(crosswalks=[{"id": "a", "polygon": [[0, 0], [9, 0], [0, 9], [9, 9]]}]),
+            "crosswalks.a: polygon: its edges cross each other at [4.5, 4.5]",
+            id="a bow tie",
+        ),
+        pytest.param(
+            changed(ground_plane={**changed()["ground_plane"], "image_size": [1280, 960]}),
+            "ground_plane.image_size: [1280, 960], the recording's pictures have [640, 480]",
+            id="a recording of another size",
+        ),
         pytest.param(changed(site={"id": "a", "name": "\ud800"}), "", id="half a character"),
     ],
 )
@@ -275,6 +285,15 @@ def test_a_folder_that_takes_nothing_is_told(table: Table, monkeypatch: pytest.M
     assert [each.name for each in table.path.parent.iterdir()] == ["site.toml"]
 
 
+def test_a_read_only_file_stays(table: Table) -> None:
+    document = table.state()["document"]
+    document["site"]["name"] = "another"
+    table.path.chmod(0o444)
+    answer = table.save(document)
+    assert answer.status_code == 422 and "is read-only" in answer.text
+    assert table.path.read_text() == EXAMPLE
+
+
 def test_a_file_with_mistakes_opens_with_its_mistakes(tmp_path: Path) -> None:
     table = Table(tmp_path, text='[site]\nid = "a"\n[[crosswalks]]\nid = "x"\npolygon = [[0, 0]]\n')
     try:
@@ -287,6 +306,32 @@ def test_a_file_that_is_no_toml_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("[site\n")
     with pytest.raises(SiteError, match="not a TOML file"):
         SiteFile(tmp_path / "site.toml")
+
+
+def test_a_folder_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="there is no folder"):
+        SiteFile(tmp_path / "nowhere" / "site.toml")
+
+
+def test_what_cannot_be_written_beside_the_file_is_told_apart(tmp_path: Path) -> None:
+    def full(_site: Site) -> None:
+        raise SiteError(["site.structure.json: cannot be written: No space left on device"])
+
+    (tmp_path / "site.toml").write_text(EXAMPLE)
+    file = SiteFile(tmp_path / "site.toml")
+    server = EditorServer(Desk(file=file, name="a", background=BACKGROUND, saved=full), port=0)
+    server.start()
+    try:
+        root = f"http://127.0.0.1:{server.port}"
+        with httpx.Client(base_url=root, headers={"Sec-Fetch-Site": "same-origin"}) as browser:
+            browser.get(server.url)
+            state = browser.get("/state").json()
+            state["document"]["site"]["name"] = "another"
+            answer = browser.post("/save", json={"document": state["document"], "digest": state["digest"]})
+        assert answer.status_code == 200 and "No space" in answer.json()["besides"][0]
+        assert answer.json()["digest"] == file.read().digest and load_site(file.path).site.name == "another"
+    finally:
+        server.close()
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

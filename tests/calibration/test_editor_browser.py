@@ -173,14 +173,15 @@ def test_strudl_from_nothing_to_an_analysis(tmp_path: Path, data: Path) -> None:
             hand = Hand(page)
             hand.open(server.url)
             describe(hand)
-            set_points(hand)
+            rows = set_points(hand)
             survives_a_reload(hand)
             draw_places(hand)
-            a_bad_pair_is_named(hand)
+            a_bad_pair_is_named(hand, rows.index(7))
             assert not site.exists()
             page.keyboard.press("Control+s")
             page.wait_for_selector('.banner[data-name="saved"]', timeout=20_000)
             assert page.text_content("#status") == "Saved"
+            assert page.locator("#steps .todo").count() == 0
             hand.tab("points")
             hand.picture("calibrate-saved")
             assert hand.errors == []
@@ -210,7 +211,9 @@ def test_strudl_from_nothing_to_an_analysis(tmp_path: Path, data: Path) -> None:
 
 def describe(hand: Hand) -> None:
     page = hand.page
-    assert "New site" in page.text_content("#status") or "Unsaved" in page.text_content("#status")
+    assert page.text_content("#status") == "New site"
+    assert page.is_visible("#coach") and next_step(page) == "Point pairs"
+    hand.picture("calibrate-start")
     hand.tab("site")
     hand.fill("site.id", "strudl")
     hand.fill("site.name", "STRUDL sample intersection")
@@ -227,12 +230,18 @@ def describe(hand: Hand) -> None:
     page.click('.banner[data-name="problems"] >> text=Close')
 
 
-def set_points(hand: Hand) -> None:
+def next_step(page: Any) -> str:
+    return str(page.text_content("#steps [aria-current=step] .word"))
+
+
+def set_points(hand: Hand) -> list[int]:
+    """Click and type every pair; return which was which, in the order of the rows."""
     assert KNOWN.ground_plane is not None
     pairs = KNOWN.ground_plane.points
     done: list[int] = []
     hand.tab("points")
-    for region in ((150, 220), (400, 300), (300, 100), (520, 110), (560, 300)):
+    region = (150.0, 220.0)
+    while len(done) < len(pairs):
         hand.look_at("camera", region, scale=2.6)
         hand.tool("p")
         for number, pair in enumerate(pairs):
@@ -240,9 +249,10 @@ def set_points(hand: Hand) -> None:
                 continue
             done.append(number)
             hand.pair(pair.px, pair.m)
-        if region == (150, 220):
+        if region == (150.0, 220.0):
             hand.settle()
             hand.picture("calibrate-points")
+        region = next((pair.px for number, pair in enumerate(pairs) if number not in done), region)
     hand.settle()
     assert sorted(done) == list(range(len(pairs)))
     for row, number in enumerate(done):
@@ -251,6 +261,8 @@ def set_points(hand: Hand) -> None:
     hand.settle()
     hand.tool("v")
     hand.page.keyboard.press("0")
+    assert next_step(hand.page) == "Roadway" and not hand.page.is_visible("#coach")
+    return done
 
 
 def on_screen(hand: Hand, px: Point) -> bool:
@@ -328,16 +340,16 @@ def draw_places(hand: Hand) -> None:
     hand.picture("calibrate-checks")
 
 
-def a_bad_pair_is_named(hand: Hand) -> None:
+def a_bad_pair_is_named(hand: Hand, row: int) -> None:
     page = hand.page
     hand.tab("points")
-    right = page.input_value('[data-key="points.7.x"]')
-    hand.fill("points.7.x", f"{float(right) + 3.0}")
+    right = page.input_value(f'[data-key="points.{row}.x"]')
+    hand.fill(f"points.{row}.x", f"{float(right) + 3.0}")
     hand.settle()
     page.wait_for_selector(".note.bad", timeout=20_000)
-    assert "Point 8 lies" in page.text_content(".note.bad")
+    assert f"Point {row + 1} lies" in page.text_content(".note.bad")
     hand.picture("calibrate-bad-pair")
-    hand.fill("points.7.x", right)
+    hand.fill(f"points.{row}.x", right)
     hand.settle()
     page.wait_for_selector(".note.bad", state="detached", timeout=20_000)
 

@@ -127,6 +127,17 @@ def test_a_mistake_is_named_with_its_place(changes: dict[str, Any], mistake: str
             "stop_lines.N: no signal_group",
             id="a stop line without a signal",
         ),
+        pytest.param(
+            {
+                "stop_lines": [
+                    {"id": "N", "signal_group": "N", "line": [[-4, 12], [0, 12]], "heading_deg": 90},
+                    {"id": "S", "signal_group": "S", "line": [[0, 3], [4, 3]], "heading_deg": 90},
+                ]
+            },
+            "stop_lines.N: heading_deg 90 leads away from the crosswalks and the other stop lines; "
+            "expected into the junction, such as -90",
+            id="travel out of the junction",
+        ),
         pytest.param({"roadways": []}, "roadways: none", id="crosswalks and no carriageway"),
         pytest.param(
             {"roadways": [{"polygon": [[20, 20], [30, 20], [30, 30]]}]},

@@ -97,6 +97,8 @@ function blank(document, imageSize) {
   draft.site ??= { id: "", name: "", timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC", drive_on: "right" };
   for (const table of ["stop_lines", "crosswalks", "roadways", "boxes", "signal_heads"]) draft[table] ??= [];
   draft.ground_plane ??= { image_size: imageSize, osd: null, points: [] };
+  const set = draft.ground_plane.points?.length || draft.ground_plane.lengths?.length || draft.signal_heads.length;
+  if (!set) draft.ground_plane.image_size = imageSize;
   draft.ground_plane.image_size ??= imageSize;
   draft.ground_plane.points ??= [];
   draft.ground_plane.lengths ??= [];

@@ -154,7 +154,9 @@ export function sigmaPicture(sigma, limit, projection, roadways) {
     const px = [((index % sigma.columns) + 0.5) * sigma.side_px, (Math.floor(index / sigma.columns) + 0.5) * sigma.side_px];
     const place = projection.ground(px);
     if (!place || (roadways.length && !roadways.some((each) => each.polygon.length > 2 && inside(place, each.polygon)))) return;
-    picture.data.set([...sigmaColour(cm / 100 / limit), 110], 4 * index);
+    // What is good is a hint of green over the road; what is not is seen at once.
+    const share = cm / 100 / limit;
+    picture.data.set([...sigmaColour(share), 55 + 75 * Math.min(Math.max((share - 0.4) / 0.6, 0), 1)], 4 * index);
   });
   context.putImageData(picture, 0, 0);
   return canvas;

@@ -2,9 +2,12 @@
 
 import { Draft, trimmed } from "./draft.js";
 import { Layers } from "./layers.js";
+import { banner, get, post } from "./messages.js";
 import { Panel } from "./panel.js";
+import { Pointer } from "./pointer.js";
 import { Placement, Projection } from "./projection.js";
-import { Pointer, TOOLS } from "./tools.js";
+import { TOOLS } from "./tools.js";
+import { showSteps } from "./steps.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -62,9 +65,15 @@ class Editor {
   refresh() {
     this.draw();
     this.panel.render();
-    const unsaved = this.draft.unsaved;
-    $("status").textContent = unsaved ? (this.draft.unkept ? "Unsaved, and the browser keeps no draft" : "Unsaved changes") : this.draft.digest ? "Saved" : "New site";
-    $("status").className = unsaved ? "unsaved" : "";
+    const untouched = !this.draft.digest && !this.draft.past.length && !this.draft.broughtBack;
+    const unsaved = this.draft.unsaved && !untouched;
+    $("status").textContent = unsaved ? (this.draft.unkept ? "Unsaved, and the browser keeps no draft" : "Unsaved changes, kept in this browser") : untouched ? "New site" : "Saved";
+    $("status").className = unsaved ? (this.draft.unkept ? "unkept" : "unsaved") : "";
+    document.title = `${unsaved ? "• " : ""}${this.state.file} · nearmiss calibrate`;
+    $("coach").hidden = this.rows("points").length > 0 || !!this.projection;
+    $("coach").querySelector(".with-aerial").hidden = !this.aerial;
+    $("coach").querySelector(".without-aerial").hidden = !!this.aerial;
+    showSteps(this, $("steps"));
     $("undo").disabled = !this.draft.past.length;
     $("redo").disabled = !this.draft.future.length;
   }
@@ -137,10 +146,11 @@ class Editor {
     $("save").disabled = true;
     const sent = trimmed(this.document);
     try {
-      const { digest } = await post("/save", { document: sent, digest: this.draft.digest });
+      const { digest, besides } = await post("/save", { document: sent, digest: this.draft.digest });
       this.draft.saved(digest, sent);
       banner("problems", null);
       banner("draft", null);
+      if (besides.length) banner("besides", "The site file is written, but not what goes beside it:", { kind: "bad", lines: besides });
       banner("saved", `${this.state.file} is written. The file as it was before is beside it as ${this.state.file}.bak.`, { kind: "good", passing: true });
     } catch (error) {
       if (error.changed) await this.conflict(error);
@@ -180,9 +190,14 @@ class Editor {
   }
 
   /** Move every image point along with the camera (a 2 x 3 matrix from then to now). */
-  follow(matrix) {
+  follow(matrix, size = null) {
     const move = ([u, v]) => [0, 1].map((row) => round2(matrix[row][0] * u + matrix[row][1] * v + matrix[row][2]));
     this.edit((document) => {
+      if (size) {
+        document.ground_plane.image_size = size;
+        // Burned-in text stays where it is when the camera moves, yet grows with the picture.
+        document.ground_plane.osd = document.ground_plane.osd?.map((box) => [...move(box.slice(0, 2)), ...move(box.slice(2))]) ?? null;
+      }
       for (const point of document.ground_plane.points) if (point.px) point.px = move(point.px);
       for (const length of document.ground_plane.lengths) length.px = length.px.map(move);
       for (const head of document.signal_heads) {
@@ -194,46 +209,6 @@ class Editor {
 }
 
 const round2 = (value) => Math.round(value * 100) / 100;
-
-export async function get(address) {
-  return answered(await fetch(address));
-}
-
-export async function post(address, body) {
-  return answered(await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }));
-}
-
-async function answered(answer) {
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  const problems = body.problems ?? [body.detail ? JSON.stringify(body.detail) : `the server answered ${answer.status}`];
-  throw Object.assign(new Error(problems.join("; ")), { problems, changed: body.changed ?? false });
-}
-
-/** Show a message over the page, or take it away; one of each name. */
-export function banner(name, text, { kind = "note", lines = [], actions = [], passing = false } = {}) {
-  $("banners").querySelector(`[data-name="${name}"]`)?.remove();
-  if (text === null) return;
-  const place = document.createElement("div");
-  place.className = `banner ${kind}`;
-  place.dataset.name = name;
-  place.setAttribute("role", kind === "bad" ? "alert" : "status");
-  const say = document.createElement("span");
-  say.textContent = text;
-  place.append(say);
-  if (lines.length) {
-    const list = document.createElement("ul");
-    list.append(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
-    place.append(list);
-  }
-  for (const [word, act] of [...actions, ["Close", () => place.remove()]]) {
-    const button = Object.assign(document.createElement("button"), { textContent: word, className: "quiet" });
-    button.addEventListener("click", act);
-    place.append(button);
-  }
-  $("banners").append(place);
-  if (passing) setTimeout(() => place.remove(), 8000);
-}
 
 function keys(editor) {
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -262,6 +237,19 @@ function keys(editor) {
     else if (key === "?") editor.panel.help($("dialog"));
     else return;
     press.preventDefault();
+  });
+}
+
+/** Tell where the points were set in a picture of another size, and offer to scale them. */
+function otherSize(editor) {
+  const [width, height] = editor.state.image_size, then = editor.document.ground_plane.image_size;
+  if (then[0] === width && then[1] === height) return;
+  const [x, y] = [width / then[0], height / then[1]];
+  const same = Math.abs(x / y - 1) < 0.01;
+  const say = `The site file is for pictures of ${then[0]} × ${then[1]}, this recording has ${width} × ${height}.`;
+  banner("size", same ? say : `${say} That is another shape: is it the same camera?`, {
+    kind: "bad",
+    actions: same ? [["Scale all image points", () => { editor.follow([[x, 0, 0], [0, y, 0]], [width, height]); banner("size", null); }]] : [],
   });
 }
 
@@ -304,6 +292,10 @@ async function start() {
     const stale = broughtBack.stale ? " The file has changed since." : "";
     banner("draft", `Your unsaved work of ${when} is back.${stale}`, { actions: [["Discard it", () => { editor.draft.discard(); banner("draft", null); }]] });
   }
+  otherSize(editor);
+  window.addEventListener("storage", (event) => {
+    if (event.key === editor.draft.key && event.newValue) banner("tabs", "This site is open in another tab as well, and was changed there. Close one of them: the browser keeps the draft of the tab that changed last.", { kind: "bad" });
+  });
   if (state.mistakes.length) banner("file", `${state.file} has mistakes; it stays as it is until they are mended:`, { kind: "bad", lines: state.mistakes });
   if (state.moved) banner("moved", state.moved.text, { kind: "bad", actions: state.moved.points ? [["Move all image points along", () => { editor.follow(state.moved.points); banner("moved", null); }]] : [] });
   editor.use(editor.rows("points").length ? "select" : "point");

@@ -2,7 +2,7 @@
 
 import { COLOURS, add, arrow, cross, dot, fill, gridStep, groundGrid, label, middle, rectified, sigmaPicture, stroke, traced } from "./draw.js";
 import { Placement } from "./projection.js";
-import { heading } from "./tools.js";
+import { heading } from "./pointer.js";
 
 const PLACES = ["roadways", "boxes", "crosswalks", "stop_lines"];
 // How far beyond the marks the camera is laid on the plan: further out a pixel is metres.

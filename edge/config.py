@@ -68,6 +68,13 @@ class OutboxConfig(_Record):
     quota_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 256
 
 
+class HomeAssistantConfig(_Record):
+    """Whether the node shows its health in Home Assistant; see edge/home_assistant.py."""
+
+    discovery: bool = False
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "homeassistant"
+
+
 class NodeConfig(_Record):
     """One node."""
 
@@ -78,6 +85,7 @@ class NodeConfig(_Record):
     clips: ClipsConfig = ClipsConfig()
     broker: BrokerAddress = BrokerAddress()
     outbox: OutboxConfig = OutboxConfig()
+    home_assistant: HomeAssistantConfig = HomeAssistantConfig()
 
 
 def load_node(path: Path, *, camera: str | None = None) -> NodeConfig:

@@ -16,6 +16,7 @@ from edge.config import NodeConfig
 from edge.dispatch import Dispatch
 from edge.ending import Ending, Stopped
 from edge.health import Figures, Health
+from edge.home_assistant import announcement
 from edge.outbox import Outbox
 from edge.plate_offer import PlateOffer
 from edge.publish import Publisher
@@ -94,6 +95,7 @@ class Node:
             clock=self._clock.now,
         )
         self._telling = Telling(self._dispatch, site=site, node=node, detector=inputs.detector.name)
+        home = config.home_assistant
         self._publisher = Publisher(
             outbox,
             site=site,
@@ -104,6 +106,7 @@ class Node:
             health=lambda last_seq: self._health.status(last_seq, overdue=self._publisher.overdue),
             clock=self._clock.now,
             most_hz=DRAIN_HZ,
+            announcement=announcement(site, node, prefix=home.prefix) if home.discovery else None,
         )
         self._listener: Listener | None = None
         if inputs.feed is not None:

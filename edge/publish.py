@@ -41,6 +41,7 @@ class Publisher:
     Args:
         health: builds the status from the last sequence number given; asked from this thread.
         clock: seconds UTC, to compare with the outbox's ``due``.
+        announcement: topic and payload of a message said once a connection, retained.
         most_hz: messages a second at most: after a day without a broker all nodes come back at once.
     """
 
@@ -59,6 +60,7 @@ class Publisher:
         tls: Tls | None = None,
         version: Version = "5",
         most_hz: float = math.inf,
+        announcement: tuple[str, bytes] | None = None,
     ) -> None:
         self._outbox, self._health, self._clock, self._hold_s = outbox, health, clock, hold_s
         self._address = Address(site, node, "event")
@@ -69,7 +71,8 @@ class Publisher:
         self._status_due = 0.0
         self._watch_due = 0.0
         self._round_s = time.monotonic()
-        self._most_hz = most_hz
+        self._most_hz, self._announcement = most_hz, announcement
+        self._announced = False
         self._budget, self._budget_s = float(WINDOW), time.monotonic()
         self._alarmed = False
         self._connected = threading.Event()
@@ -192,6 +195,9 @@ class Publisher:
         self._status_due = now + STATUS_EVERY_S
         status = self._health(self._outbox.last_seq)
         try:
+            if self._announcement is not None and not self._announced:
+                self._session.publish(*self._announcement, retain=True)
+                self._announced = True
             self._session.publish(self._address.to("status").topic, status.encode(), retain=True)
         except NotConnected:
             self._status_due = 0.0
@@ -213,6 +219,7 @@ class Publisher:
     def _connection(self, connected: bool) -> None:
         if connected:
             self._connected.set()
+            self._announced = False
             self._status_due = 0.0
             self._outbox.again(self._clock())
         else:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select, text, tuple_
 
-from broker.collector.insert import upsert
-from broker.collector.tables import runs
+from broker.collector.insert import insert_new, upsert
+from broker.collector.tables import begun, runs
+from broker.wire import Status
 
 Node = tuple[str, str]  # site, node
 # So many nodes in one question: SQLite takes 32,766 values a statement.
@@ -43,18 +44,36 @@ def note(connection: Connection, numbers: Mapping[Node, Iterable[int]]) -> None:
 
 
 def gaps(connection: Connection, site: str, node: str) -> list[tuple[int, int]]:
-    """Return the runs of sequence numbers that have not arrived, first to last."""
-    known = connection.execute(
-        select(runs.c.first, runs.c.last)
-        .where(runs.c.site == site, runs.c.node == node)
-        .order_by(runs.c.first)
-    ).all()
+    """Return the runs of sequence numbers that have not arrived, first to last.
+
+    Numbers before one with which an outbox began are not missing: nobody has given them.
+    """
+    here = (runs.c.site == site) & (runs.c.node == node)
+    known = connection.execute(select(runs.c.first, runs.c.last).where(here).order_by(runs.c.first)).all()
+    begins = set(
+        connection.execute(select(begun.c.first).where(begun.c.site == site, begun.c.node == node)).scalars()
+    )
     missing, expected = [], 1
     for first, last in known:
         if first > expected:
-            missing.append((expected, first - 1))
+            start = max((begin for begin in begins if expected <= begin <= first), default=expected)
+            if start < first:
+                missing.append((start, first - 1))
         expected = max(expected, last + 1)
     return missing
+
+
+def begin(connection: Connection, statuses: Iterable[Status]) -> None:
+    """Note where nodes say that their outboxes began to number."""
+    insert_new(
+        connection,
+        begun,
+        [
+            {"site": each.site, "node": each.node, "first": each.first_seq}
+            for each in statuses
+            if each.first_seq is not None
+        ],
+    )
 
 
 def missing(connection: Connection) -> dict[Node, int]:

@@ -7,24 +7,28 @@ on SQLite it takes the write lock at once, so that two processes wait for each o
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, create_engine, event, select, update
+from sqlalchemy import Connection, RowMapping, create_engine, event, func, select, update
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from broker.collector.insert import insert_new as insert_new
 from broker.collector.insert import upsert as upsert
+from broker.collector.sequence import begin, note
 from broker.collector.sequence import gaps as gaps
-from broker.collector.sequence import note
 from broker.collector.tables import blobs, counts, dead_letters, events, nodes
 from broker.wire import Counts, Event, Measure, Status, WireSignal
+
+# Nonsense must not fill the store: letters beyond these are counted in one row.
+LETTERS = 10_000
 
 
 class StoreError(RuntimeError):
@@ -110,6 +114,7 @@ def keep(
         ],
         update=("status", "heard_s"),
     )
+    begin(connection, latest.values())
     numbers: dict[tuple[str, str], set[int]] = {}
     numbered: list[Event | Counts] = [*new_events, *new_counts]
     for each in numbered:
@@ -118,29 +123,42 @@ def keep(
 
 
 def refuse(connection: Connection, refusals: Iterable[Refusal], *, now_s: int | None = None) -> None:
-    """Write dead letters; the same payload again only counts up."""
+    """Write dead letters; the same payload again only counts up, and so do those beyond ``LETTERS``."""
     now = int(time.time()) if now_s is None else now_s
+    came: dict[tuple[str, str], Refusal] = {}
+    times: Counter[tuple[str, str]] = Counter()
     for each in refusals:
-        key = (dead_letters.c.hash == each.hash) & (dead_letters.c.topic == each.topic)
+        came.setdefault((each.hash, each.topic), each)
+        times[each.hash, each.topic] += 1
+    if not came:
+        return
+    rows = connection.execute(select(func.count()).select_from(dead_letters)).scalar_one()
+    beyond = Refusal(
+        topic="", hash="0" * 64, bytes=0, reason=f"beyond {LETTERS:,} letters: counted, not kept"
+    )
+    for key, each in came.items():
         known = connection.execute(
-            dead_letters.update().where(key).values(times=dead_letters.c.times + 1, last_s=now)
+            dead_letters.update()
+            .where(dead_letters.c.hash == each.hash, dead_letters.c.topic == each.topic)
+            .values(times=dead_letters.c.times + times[key], last_s=now)
         )
-        if not known.rowcount:
-            insert_new(
-                connection,
-                dead_letters,
-                [
-                    {
-                        "hash": each.hash,
-                        "topic": each.topic,
-                        "reason": each.reason,
-                        "bytes": each.bytes,
-                        "first_s": now,
-                        "last_s": now,
-                        "times": 1,
-                    }
-                ],
+        if known.rowcount:
+            continue
+        if rows >= LETTERS:
+            counted = connection.execute(
+                dead_letters.update()
+                .where(dead_letters.c.hash == beyond.hash)
+                .values(times=dead_letters.c.times + times[key], last_s=now)
             )
+            if counted.rowcount:
+                continue
+            each = beyond
+        rows += 1
+        insert_new(
+            connection,
+            dead_letters,
+            [{**asdict(each), "first_s": now, "last_s": now, "times": times[key]}],
+        )
 
 
 def event_row(record: Event) -> dict[str, Any]:

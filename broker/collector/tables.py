@@ -132,6 +132,15 @@ runs = Table(
     Column("last", BigInteger, nullable=False),
 )
 
+# Numbers with which a node's outboxes began: nobody has given what lies before the first of a new outbox.
+begun = Table(
+    "begun",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("node", String(40), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+)
+
 # What is left of events whose row has gone: how many of each, by month, and what became of them.
 retired = Table(
     "retired",

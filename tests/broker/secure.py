@@ -44,9 +44,19 @@ class SecureBroker:
 
 @contextlib.contextmanager
 def secure_broker(
-    *, nodes: tuple[str, ...] = ("cam-n", "cam-s"), collectors: tuple[str, ...] = ("main",), **more: Any
+    *,
+    nodes: tuple[str, ...] = ("cam-n", "cam-s"),
+    collectors: tuple[str, ...] = ("main",),
+    hosts: tuple[str, ...] = ("broker.example",),
+    listen: str = LOOPBACK,
+    namespace: str | None = None,
+    **more: Any,
 ) -> Iterator[SecureBroker]:
-    """Yield one; its folder goes with it."""
+    """Yield one; its folder goes with it.
+
+    Args:
+        namespace: a network namespace to run in.
+    """
     # Not in a test's own folder: mosquitto does not run as root and must reach its files.
     folder = Path(tempfile.mkdtemp(prefix="nearmiss-secure-"))
     folder.chmod(0o755)
@@ -54,26 +64,31 @@ def secure_broker(
         port = free_port()
         made = init(
             folder / "broker",
-            hosts=("broker.example",),
+            hosts=hosts,
             nodes=nodes,
             collectors=collectors,
             port=port,
-            listen=LOOPBACK,
+            listen=listen,
             **more,
         )
         log = folder / "log"
+        command = [mosquitto_path() or "mosquitto", "-c", str(made.folder / "mosquitto.conf")]
+        user = unprivileged()
+        if namespace is not None:
+            # To enter it needs root, which mosquitto gives up by itself.
+            command, user = ["ip", "netns", "exec", namespace, *command], None
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [mosquitto_path() or "mosquitto", "-c", str(made.folder / "mosquitto.conf")],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                user=unprivileged(),
+                user=user,
                 preexec_fn=ends_with_parent(),
             )
         broker = SecureBroker(made, port, process, log)
         try:
-            _wait_for(broker)
+            _wait_for(broker, listen)
             yield broker
         finally:
             stop_child(process)
@@ -81,10 +96,10 @@ def secure_broker(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(broker: SecureBroker) -> None:
+def _wait_for(broker: SecureBroker, host: str) -> None:
     deadline = time.monotonic() + 10
     while True:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, broker.port), timeout=1.0):
+        with contextlib.suppress(OSError), socket.create_connection((host, broker.port), timeout=1.0):
             return
         assert broker.process.poll() is None, broker.said()
         assert time.monotonic() < deadline, broker.said()

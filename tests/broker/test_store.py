@@ -79,6 +79,43 @@ def test_a_gap_in_the_numbers_shows(
         assert gaps(connection, SITE, "another") == []
 
 
+@pytest.mark.parametrize(
+    ("arrived", "missing"),
+    [
+        pytest.param([1, 2, 1001, 1002], [], id="an outbox made anew"),
+        pytest.param([1, 2, 1003], [(1001, 1002)], id="its first two are missing"),
+        pytest.param([1, 2, 5, 1001], [(3, 4)], id="a gap before it stays one"),
+        pytest.param([1, 2, 1001, 1005], [(1002, 1004)], id="a gap behind it"),
+        pytest.param([1001], [], id="all there is"),
+    ],
+)
+def test_numbers_that_nobody_gave_are_not_missing(
+    store: Store, arrived: list[int], missing: list[tuple[int, int]]
+) -> None:
+    with store.write() as connection:
+        keep(
+            connection,
+            new_events=[event(seq=seq) for seq in arrived],
+            new_statuses=[status(seq=1001).model_copy(update={"first_seq": 1001})],
+        )
+    with store.read() as connection:
+        assert gaps(connection, SITE, NODE) == missing
+
+
+def test_letters_beyond_a_bound_are_counted_not_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.collector.store.LETTERS", 3)
+    letters = [Refusal("topic", f"{number:064d}", 9, "why") for number in range(1, 11)]
+    for _ in range(2):
+        with store.write() as connection:
+            refuse(connection, letters, now_s=100)
+    with store.read() as connection:
+        rows = connection.execute(select(dead_letters.c.hash, dead_letters.c.times)).all()
+    assert sorted((hash_, times) for hash_, times in rows) == [
+        ("0" * 64, 14),
+        *((f"{number:064d}", 2) for number in (1, 2, 3)),
+    ]
+
+
 def test_the_last_status_of_a_node_counts(store: Store) -> None:
     with store.write() as connection:
         keep(connection, new_statuses=[status("starting"), status("running")], now_s=100)

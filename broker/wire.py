@@ -332,8 +332,6 @@ class Status(Record):
     site: SiteId
     node: NodeId
     seq: Annotated[int, Field(ge=0, le=2**53)]
-    # Where this outbox began to number: one made anew (a new disk) begins beyond all that went before it.
-    first_seq: Sequence | None = None
     state: Literal["starting", "running", "degraded", "stopped", "lost"]
     detector: ModelName | None = None
     provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None

@@ -21,9 +21,9 @@ from broker.collector.health import Health
 from broker.collector.intake import Intake
 from broker.collector.store import Store, stored_events
 from broker.collector.tables import dead_letters, nodes
-from broker.embedded import start_broker
+from broker.embedded import mosquitto_path, start_broker
 from broker.mqtt import Session, wait_until
-from broker.topics import Address
+from broker.topics import MAX_BYTES, Address
 from edge.outbox import Outbox
 from tests.broker.records import NODE, SITE, event, status
 from tests.broker.test_two_collectors import publisher
@@ -188,3 +188,30 @@ def test_a_half_open_connection_is_noticed_and_made_anew() -> None:
         wire.dead.clear()
         assert wait_until(session, lambda: said == [True, False, True], timeout_s=15)
         session.close()
+
+
+@pytest.mark.broker
+@pytest.mark.skipif(mosquitto_path() is None, reason="mosquitto is not installed")
+def test_a_message_too_large_is_not_even_sent_to_the_collector(
+    sqlite_store: Store, clips: ClipFolder, tmp_path: Path
+) -> None:
+    intake = Intake(sqlite_store, clips)
+    with start_broker(software="mosquitto") as broker, Outbox(tmp_path / "outbox.db", retry_s=0.5) as outbox:
+        collector = Collector(intake, host=broker.host, port=broker.port)
+        collector.start()
+        assert collector.ready.wait(10)
+        flood = Session(host=broker.host, port=broker.port, client_id="flood", burst=10)
+        assert wait_until(flood, lambda: flood.connected, timeout_s=10)
+        for _ in range(3):
+            flood.publish(HERE.to("plate").topic, bytes(max(MAX_BYTES.values()) + 100_000))
+            wait_until(flood, lambda: False, timeout_s=0.2)
+        with publisher(outbox, broker.port):
+            outbox.put_event(event(), None, due=time.time())
+            deadline = time.monotonic() + 20
+            while outbox.level().rows and time.monotonic() < deadline:
+                wait_until(flood, lambda: False, timeout_s=0.05)
+        assert outbox.level().rows == 0
+        assert collector.connected, "it was not thrown off"
+        assert intake.stored["refused"] == 0, "nothing of it came here"
+        flood.close()
+        collector.close()

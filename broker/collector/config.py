@@ -86,10 +86,12 @@ class IntakeConfig(_Record):
 
 
 class Storage(_Record):
-    """The database and the folder of clips; paths are relative to the file."""
+    """The database, and the folder or bucket of clips; paths are relative to the file."""
 
     database: Annotated[str, Field(min_length=1, max_length=500)] = "sqlite:///collector.db"
-    clips: Annotated[str, Field(min_length=1, max_length=500)] = "clips"
+    clips: Annotated[str, Field(min_length=1, max_length=500)] = "clips"  # or s3://BUCKET/PREFIX
+    s3_endpoint: Annotated[str, Field(pattern=r"^https?://", max_length=500)] | None = None
+    s3_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
 
 
 class Retention(_Record):

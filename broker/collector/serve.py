@@ -40,7 +40,7 @@ def run(path: Path) -> int:
     webhooks_of(path, config.publication)  # a secret that is none is told before anything begins
     store = Store(database_url(path, config))
     store.migrate()
-    clips = ClipFolder(path.parent / config.store.clips)
+    clips = clips_of(path, config)
     sweeper = Sweeper(store, clips, config.retention)
     intake = Intake(store, clips, pictures=lambda: sweeper.keeps_up)
     collector = Collector(
@@ -129,9 +129,20 @@ def _watch_server(
     return WatchServer(health, figures, host=config.watch.host, port=config.watch.port)
 
 
+def clips_of(path: Path, config: CollectorConfig) -> ClipFolder:
+    """Return where clips and plates lie: a folder, or a bucket."""
+    if not config.store.clips.startswith("s3://"):
+        return ClipFolder(path.parent / config.store.clips)
+    from broker.collector.bucket import ClipBucket
+
+    return ClipBucket(config.store.clips, endpoint=config.store.s3_endpoint, region=config.store.s3_region)
+
+
 def disks(path: Path, config: CollectorConfig) -> dict[str, Path]:
     """Return the folders on this machine that a collector fills."""
-    found = {"clips": path.parent / config.store.clips}
+    found = {}
+    if not config.store.clips.startswith("s3://"):
+        found["clips"] = path.parent / config.store.clips
     database = database_url(path, config)
     if database.startswith("sqlite:///"):
         found["store"] = Path(database.removeprefix("sqlite:///")).parent

@@ -119,10 +119,7 @@ class StillBuilder:
         picture = np.empty((self._size[1], self._size[0], 3), np.uint8)
         for top in range(0, len(picture), 32):
             rows = slice(top, top + 32)
-            stack = np.stack([each[rows] for each in self._pictures]).astype(np.float32)
-            stack[~seen[:, rows]] = np.nan
-            stack[:, ~known[rows]] = 0.0
-            picture[rows] = np.nanmedian(stack, axis=0).astype(np.uint8)
+            picture[rows] = _median(np.stack([each[rows] for each in self._pictures]), seen[:, rows])
         row, column = np.indices(known.shape)
         hatching = np.where((row + column) % 10 < 3, _HATCH_DARK, _HATCH_LIGHT).astype(np.uint8)
         picture = np.where(known[..., None], picture, hatching[..., None])
@@ -149,3 +146,16 @@ class StillBuilder:
         near = cv2.dilate(self._masks[index].astype(np.uint8), np.ones((3, 3), np.uint8))
         whole = cv2.resize(near, self._size, interpolation=cv2.INTER_NEAREST)
         return np.asarray((whole == 0) & ~self._boxes[index])
+
+
+def _median(stack: Picture, seen: Bools) -> Picture:
+    """Return the median (H, W, 3) of samples (N, H, W, 3) where they were seen (N, H, W); sorts ``stack``.
+
+    What was not seen is sorted to the end: a fifth of the time of numpy's nanmedian, which is minutes at 4K.
+    """
+    stack[~seen] = 255
+    stack.sort(axis=0)
+    count = seen.sum(axis=0)[None, ..., None]
+    low = np.take_along_axis(stack, np.maximum(count - 1, 0) // 2, axis=0)[0]
+    high = np.take_along_axis(stack, np.minimum(count // 2, len(stack) - 1), axis=0)[0]
+    return np.asarray((low.astype(np.uint16) + high) // 2, np.uint8)

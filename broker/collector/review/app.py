@@ -20,6 +20,7 @@ from broker.collector.review import (
     pages_event,
     pages_health,
     pages_login,
+    pages_plates,
     pages_queue,
     roles,
 )
@@ -42,7 +43,7 @@ def create_app(
     here.templates.env.globals.update(suffix=suffix, pages=PAGES)
     app = FastAPI(title="nearmiss review", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=desk.HERE / "static"))
-    for pages in (pages_login, pages_queue, pages_event, pages_clips, pages_health):
+    for pages in (pages_login, pages_queue, pages_event, pages_clips, pages_plates, pages_health):
         app.router.routes.extend(pages.routes(here).routes)  # flat, so that their roles can be checked
 
     @app.get("/player/{name}")

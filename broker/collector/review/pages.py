@@ -8,4 +8,5 @@ PAGES: tuple[tuple[str, str, Role], ...] = (
     ("/", "Review", "reviewer"),
     ("/statistics", "Statistics", "viewer"),
     ("/nodes", "Nodes", "viewer"),
+    ("/plates", "Plates", "admin"),
 )

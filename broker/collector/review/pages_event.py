@@ -9,9 +9,10 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection, select
 
-from broker.collector import findings
+from broker.collector import findings, holds
 from broker.collector.accounts import Who
 from broker.collector.findings import Item, Verdict
+from broker.collector.holds import REASONS, HoldError, Reason
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import at, needs
 from broker.collector.review.wanted import Wanted, suffix
@@ -32,9 +33,12 @@ def routes(desk: Desk) -> APIRouter:
             following = findings.next_undecided(connection, filter_, sites=sites, after=item)
             left = findings.tallies(connection, filter_, sites=sites)["undecided"]
             said = findings.one(connection, str(wanted.said)) if wanted.said else None
+            held = holds.held(connection, item.event["clip"]) if item.event["clip"] else None
         return desk.page(
             request,
             "event.html",
+            held=held,
+            hold_reasons=REASONS,
             item=item,
             following=following,
             left=left,
@@ -60,6 +64,16 @@ def routes(desk: Desk) -> APIRouter:
             following = findings.next_undecided(connection, filter_, sites=sites, after=item)
         path = f"/events/{following.event['id']}" if following else "/"
         return RedirectResponse(path + suffix(filter_, said=str(id_)), 303)
+
+    @router.post("/events/{id_}/hold", response_model=None)
+    def hold(id_: UUID, reason: Annotated[Reason, Form()], who: Reviewer) -> Response:
+        with desk.store.write() as connection:
+            _found(connection, id_, who)
+            try:
+                holds.hold(connection, str(id_), reason, actor=who.name, now_s=desk.now_s())
+            except HoldError as error:
+                raise HTTPException(409, str(error)) from error
+        return RedirectResponse(f"/events/{id_}", 303)
 
     @router.post("/undo", response_model=None)
     def undo(wanted: Annotated[Wanted, Query()], who: Reviewer) -> Response:

@@ -13,6 +13,7 @@ from broker.collector.accounts import Who
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import needs
 from broker.collector.store import gaps
+from broker.collector.sweeper import sweepings
 from broker.collector.tables import dead_letters, nodes
 from broker.topics import Address
 
@@ -49,6 +50,7 @@ def routes(desk: Desk) -> APIRouter:
                 if admin
                 else None
             )
-            return desk.page(request, "nodes.html", nodes=heard, refused=refused)
+            behind = [each for each in sweepings(connection) if each.behind(now)]
+            return desk.page(request, "nodes.html", nodes=heard, refused=refused, behind=behind)
 
     return router

@@ -48,6 +48,12 @@ def test_no_path_of_a_machine_in_any_file() -> None:
     assert not found
 
 
+def test_no_file_holds_the_marks_of_a_merge() -> None:
+    marks = re.compile(r"^(<{7}|>{7}) ", flags=re.MULTILINE)
+    texts = tracked("*.py", "*.toml", "*.md", "*.html", "*.j2", "*.js", "*.css", "*.sh", "*.txt", "Makefile")
+    assert not [path.name for path in texts if marks.search(path.read_text(errors="replace"))]
+
+
 def test_every_command_is_in_the_readme() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "edge", "--help"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -18,6 +18,7 @@ from edge.analyze_facts import counted, facts, notes
 from edge.camera_watch import CameraWatch, Move
 from edge.events import local_event
 from edge.frame import Gap
+from edge.lookout import Lookout
 from edge.opening import Inputs, opened
 from edge.paths import Paths
 from edge.pipeline import Due, Line
@@ -75,6 +76,7 @@ def run(
     start: str | None,
     times: Path | None,
     clips: str,
+    gate: str | None = None,
 ) -> int:
     """Analyse a recording; returns 0, or 130 where Ctrl-C ended it early (with whole files).
 
@@ -92,6 +94,7 @@ def run(
         start=start,
         times=times,
         clips=clips,
+        gate=gate,
     )
     with inputs.source, Results(out) as results:
         outcome = analyze(inputs, results)
@@ -136,6 +139,7 @@ def line_of(
         recorder=Recorder(site, image_size=inputs.source.image_size, rng=rng or random.Random(SHUFFLE_SEED)),
         min_frame_rate_hz=site.thresholds.min_frame_rate_hz,
         watch=CameraWatch(inputs.structure, plane=plane, image_size=inputs.source.image_size),
+        lookout=Lookout(site, plane=plane, image_size=inputs.source.image_size) if inputs.gated else None,
         timings=timings,
     )
     return line, redactor, engine

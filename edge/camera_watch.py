@@ -81,12 +81,17 @@ class CameraWatch:
         self.shift: Shift | None = None
         self.moves: list[Move] = []
 
+    @property
+    def steady(self) -> bool:
+        """Whether positions can be trusted, by the last look."""
+        return not self._doubt and self.state != "moved"
+
     def trusted(self, image: NDArray[np.uint8], boxes_px: NDArray[np.float32], time: float) -> bool:
         """Return whether positions of this frame can be trusted; looks at it where a look is due."""
         if time >= self._next or time < self._next - 10 * EVERY_S:
             self._next = time + EVERY_S
             self._look(image, boxes_px, time)
-        return not self._doubt and self.state != "moved"
+        return self.steady
 
     def _look(self, image: NDArray[np.uint8], boxes_px: NDArray[np.float32], time: float) -> None:
         if (image.shape[1], image.shape[0]) != self._image_size:

@@ -86,6 +86,10 @@ def analyze(
     start: StartOption = None,
     times: Annotated[Path | None, typer.Option(help="Capture time of each frame, a line a frame.")] = None,
     clips: Annotated[str, typer.Option(help="scene, schematic or none.")] = "scene",
+    gate: Annotated[
+        str | None,
+        typer.Option(help="on: the detector looks only where something may have changed; or off."),
+    ] = None,
 ) -> None:
     """Recorded video to events, tracks, clips and a report."""
     from edge.analyze import run
@@ -102,6 +106,7 @@ def analyze(
             start=start,
             times=times,
             clips=clips,
+            gate=gate,
         )
     )
 

@@ -149,7 +149,7 @@ def _beside(
     """Return the frames before and after an instant and how far between them it lies; None: draw nothing."""
     after = bisect.bisect_right(frames, time)
     earlier, later = instants[max(after - 1, 0)], instants[min(after, len(instants) - 1)]
-    if earlier.faulty or later.faulty or later.time - earlier.time > GAP_S:
+    if earlier.faulty or later.faulty or later.time - earlier.until > GAP_S:
         return None
     span = later.time - earlier.time
     return earlier, later, 0.0 if span <= 0 else min(max((time - earlier.time) / span, 0.0), 1.0)

@@ -37,9 +37,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instant:
-    """One frame, packed: pixels to 1 px, metres to 1 cm, headings to 1 degree."""
+    """One frame, packed: pixels to 1 px, metres to 1 cm, headings to 1 degree.
+
+    ``until`` is the time of the last frame after it at which nobody had to look again: until then, what was
+    seen here is what there is.
+    """
 
     time: float
+    until: float
     faulty: bool
     cell_px: int
     columns: int
@@ -84,6 +89,7 @@ def packed(sketch: Sketch, scene: Scene) -> Instant:
             strays.extend((KINDS.index(box.kind), middle, box.bottom_px))
             strays.extend((box.right_px - box.left_px, int(box.moved)))
     return Instant(
+        sketch.time,
         sketch.time,
         sketch.faulty,
         sketch.cell_px,

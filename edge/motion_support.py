@@ -1,10 +1,13 @@
 """Where a frame differs from a background of its own: the redactor's second opinion on every box.
 
 It shares nothing with any detector, so that a box the detector invents shows as one without motion, and
-a road user the detector misses still shows as cells.
+a road user the detector misses still shows as cells. The same look tells what has changed since the
+detector looked last, which decides whether it looks again.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,11 +18,26 @@ Bools = NDArray[np.bool_]
 # Grey levels, after averaging 4 x 4 pixels and taking out a change of exposure: seven times the noise of an
 # ordinary street camera (sigma 8 a pixel), and less than a dark coat on wet asphalt.
 DIFFERENCE = 14.0
+# Of two frames, both noisy, and of somebody who has moved by a part of their own width: nearer to the noise.
+CHANGE = 10.0
 # Grey levels a second by which the background follows: who passes in a second leaves no trace in it, and
 # a car waiting at a red light of a minute is still told from the road.
 FOLLOW_PER_S = 1.5
 # Share of the picture that may differ once a change of exposure is taken out of it.
 _EXPOSURE_LEAVES = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Of one frame, at a quarter of its size (H/4, W/4).
+
+    Attributes:
+        moving: what differs from the background: who moves, and who came and stands.
+        changed: what differs from the frame the detector looked at last: who moved since.
+    """
+
+    moving: Bools
+    changed: Bools
 
 
 class MotionSupport:
@@ -33,28 +51,46 @@ class MotionSupport:
         self._size = quarter(image_size)
         self._watched = ~ignored
         self._background: NDArray[np.float32] | None = None
+        self._now: NDArray[np.float32] | None = None
+        self._looked_at: NDArray[np.float32] | None = None
 
-    def moving(self, image: NDArray[np.uint8], elapsed_s: float) -> Bools:
-        """Return where the image differs from the background (H/4, W/4), and let the background follow."""
-        grey = self._quartered(image)
+    def motion(self, image: NDArray[np.uint8], elapsed_s: float) -> Motion:
+        """Return what moves in an image, and let the background follow."""
+        grey = self._now = self._quartered(image)
         if self._background is None:
-            self._background = grey
-            return np.zeros(grey.shape, np.bool_)
+            self._background = grey.copy()
+            return Motion(np.zeros(grey.shape, np.bool_), np.ones(grey.shape, np.bool_))
         difference = grey - self._background
         step = np.float32(FOLLOW_PER_S * min(max(elapsed_s, 0.0), 1.0))
         self._background += np.clip(difference, -step, step)
-        exposure = np.float32(np.median(difference[::4, ::4]))
-        moving = np.abs(difference - exposure) > DIFFERENCE
-        if abs(exposure) > DIFFERENCE and moving.mean() > _EXPOSURE_LEAVES:
-            # Half of the picture became another, and not all of it alike: that is no change of exposure.
-            moving |= np.abs(difference) > DIFFERENCE
-        return np.asarray(moving & self._watched)
+        moving = _beyond(difference, DIFFERENCE)
+        if self._looked_at is None:
+            return Motion(moving & self._watched, np.ones(grey.shape, np.bool_))
+        return Motion(moving & self._watched, _beyond(grey - self._looked_at, CHANGE) & self._watched)
+
+    def moving(self, image: NDArray[np.uint8], elapsed_s: float) -> Bools:
+        """Return where an image differs from the background (H/4, W/4), and let the background follow."""
+        return self.motion(image, elapsed_s).moving
+
+    def look(self) -> None:
+        """From here on a change is one against the frame that was seen last: the detector looks at it."""
+        self._looked_at = self._now
 
     def _quartered(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         width, height = self._size
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         half = cv2.resize(grey, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
         return cv2.resize(half, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _beyond(difference: NDArray[np.float32], limit: float) -> Bools:
+    """Return where two pictures differ, a change of exposure taken out."""
+    exposure = np.float32(np.median(difference[::4, ::4]))
+    differs = np.abs(difference - exposure) > limit
+    if abs(exposure) > limit and differs.mean() > _EXPOSURE_LEAVES:
+        # Half of the picture became another, and not all of it alike: that is no change of exposure.
+        differs |= np.abs(difference) > limit
+    return np.asarray(differs)
 
 
 def quarter(image_size: tuple[int, int]) -> tuple[int, int]:

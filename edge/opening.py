@@ -74,6 +74,7 @@ class Inputs:
         checked: the comparisons of two signal sources.
         threads: of the detector.
         structure: of the scene when the ground plane was fitted; None where nobody kept it.
+        gated: the detector looks only at frames where it may see something new.
     """
 
     site: Site
@@ -88,6 +89,7 @@ class Inputs:
     feed: Feed | None = None
     checked: tuple[CrossChecked, ...] = ()
     structure: Structure | None = None
+    gated: bool = False
 
 
 def opened(
@@ -104,6 +106,7 @@ def opened(
     clips: str,
     now: Callable[[], float] | None = None,
     camera: Callable[[tuple[int, int]], OpenSource] | None = None,
+    gate: str | None = None,
 ) -> Inputs:
     """Open and check every input.
 
@@ -112,6 +115,7 @@ def opened(
         camera: opens a camera instead, given the image size of the site's ground plane.
         now: the clock, seconds UTC, where the site's feed of signal states is listened to.
         start: of the recording, RFC 3339 or seconds UTC.
+        gate: ``on`` or ``off``, which None is, too.
 
     Raises:
         InputError: with the mistakes of all of them.
@@ -124,6 +128,7 @@ def opened(
     mistakes.add(folder_problem(out))
     if clips not in get_args(Mode):
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
+    mistakes.add(gate_problem(gate, model))
     found = mistakes.of(lambda: load_site(site))
     source: OpenSource | None = None
     if camera is None:
@@ -169,7 +174,17 @@ def opened(
         feed=told.feed,
         checked=told.checked,
         structure=structure,
+        gated=gate == "on",
     )
+
+
+def gate_problem(gate: str | None, model: str) -> str | None:
+    """Return what is wrong with a choice of gating; None where nothing is."""
+    if gate not in (None, "on", "off"):
+        return f"--gate: {gate!r} is not one of on, off"
+    if gate == "on" and model == "motion":
+        return "--gate on: motion learns the street from every frame, leave it away"
+    return None
 
 
 def default_threads() -> int:

@@ -3,12 +3,16 @@
 ::
 
     detector's thread   compute(k+1) ──────────────────────────────────────────── compute(k+2) ────────
-    this thread         redact(k) → fetch, prepare(k+2) → track → place → judge → record(k) → wait(k+1)
+    this thread         redact → track → place → judge → record(k) → fetch, glance, prepare(k+2) → wait(k+1)
     decoder's process   decode(k+3), (k+4)
 
 The detector takes nearly all of the time and lets go of the interpreter while it computes, so everything
 else is done beside it, and its next image waits ready when it is done: the line is as fast as the detector
 alone. Two images are alive at any time, and behind ``redact`` none.
+
+With a lookout the detector looks only at frames where it may see something new (edge/attention.py). The
+others are glanced at for motion and their image is let go at once; they wait, a second at most, for the next
+look, and their road users are where they were between the two (edge/between.py).
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from broker.wire import Clip
+from edge.between import between
 from edge.frame import Frame, Gap, Source
 from edge.rules.finding import Finding
 from edge.scene import Scene
@@ -34,9 +39,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.camera_watch import CameraWatch, Move
+    from edge.lookout import Lookout
     from edge.placing import Stage
     from edge.recorder import Recorder
-    from edge.redact import Redactor
+    from edge.redact import Glance, Redactor
     from edge.rules.engine import Engine
     from edge.sketch import Sketch
     from edge.tracker import RoadUserTracker
@@ -98,12 +104,14 @@ class Moment:
         time: seconds UTC at capture.
         scene: what was on the road.
         due: findings whose seconds after have passed, each with its clip or None.
+        looked: whether the detector looked at this frame.
     """
 
     index: int
     time: float
     scene: Scene
     due: tuple[Due, ...]
+    looked: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +121,22 @@ class _Sent:
     frame: Frame
     prepared: Any
     computed: Future[Any]
+    glance: Glance | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Passed:
+    """A frame the detector does not look at: no image.
+
+    ``shown``: a clip may show this instant; ``close``: it came soon enough after the one before.
+    """
+
+    index: int
+    time: float
+    time_sigma_s: float
+    glance: Glance
+    shown: bool = False
+    close: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +169,13 @@ class Line:
         recorder: Recorder,
         min_frame_rate_hz: float,
         watch: CameraWatch | None = None,
+        lookout: Lookout | None = None,
         timings: Timings | None = None,
     ) -> None:
+        """
+        Args:
+            lookout: decides which frames the detector looks at; None: it looks at every one.
+        """
         self._source = source
         self._detector = detector
         self._steps: StagedDetector = detector if isinstance(detector, StagedDetector) else _Whole(detector)
@@ -156,12 +185,15 @@ class Line:
         self._engine = engine
         self._recorder = recorder
         self.watch = watch
+        self.lookout = lookout
         self._max_interval_s = 1.0 / min_frame_rate_hz
         self._last = math.nan
         self._distrusted_until = -math.inf
         self._failures = 0
         self._failed: list[Gap] = []
         self._stopped = False
+        self._waiting: list[_Passed] = []
+        self._scene: Scene | None = None
         self.timings = Timings() if timings is None else timings
 
     @property
@@ -183,14 +215,13 @@ class Line:
         with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread, _prompt_threads():
             current, following = self._sent(frames, thread), self._sent(frames, thread)
             while current is not None:
-                detections = self._detections(current)
-                seen = None if detections is None else self._seen(current.frame, detections)
+                moments = self._passed(current) if isinstance(current, _Passed) else self._looked(current)
                 # No reference to the image is left here, and the one after the next is sent to the detector
-                # before anything else is done, so that it never waits.
+                # before anything is done with what came of this one.
                 current, following = following, None
                 following = None if current is None else self._sent(frames, thread)
-                if seen is not None:
-                    yield self._moment(seen)
+                yield from moments
+        yield from self._left_over()
 
     def held(self) -> list[Due]:
         """Return the findings that wait for the seconds after them, where none come for long."""
@@ -202,17 +233,25 @@ class Line:
             self._recorder.hold(finding)
         return self._recorder.flush()
 
-    def _sent(self, frames: Iterator[Frame], thread: ThreadPoolExecutor) -> _Sent | None:
-        """Fetch the next frame and send it to the detector; None where there is none."""
+    def _sent(self, frames: Iterator[Frame], thread: ThreadPoolExecutor) -> _Sent | _Passed | None:
+        """Fetch the next frame and send it to the detector, if that is to look; None where there is none."""
         if self._stopped:
             return None
         with self.timings.stage("fetch"):
             frame = next(frames, None)
         if frame is None:
             return None
+        glance = None
+        if self.lookout is not None:
+            with self.timings.stage("glance"):
+                glance = self._redactor.glance(frame)
+                foreseen = self._tracker.foresee(frame.time)
+                if not self.lookout.decide(frame.time, glance, foreseen).look:
+                    return _Passed(frame.index, frame.time, frame.time_sigma_s, glance)
+                self._redactor.look()
         with self.timings.stage("prepare"):
             prepared = self._steps.prepare(frame.image)
-        return _Sent(frame, prepared, thread.submit(self._compute, prepared))
+        return _Sent(frame, prepared, thread.submit(self._compute, prepared), glance)
 
     def _compute(self, prepared: Any) -> Any:
         with self.timings.stage("detect"):
@@ -240,30 +279,80 @@ class Line:
         self._failures = 0
         return detections
 
-    def _seen(self, frame: Frame, detections: Detections) -> _Seen:
+    def _looked(self, sent: _Sent) -> list[Moment]:
+        """Take a frame the detector looked at to the end of the line, and those that waited for it."""
+        detections = self._detections(sent)
+        if detections is None:
+            return []
+        return self._moments(self._seen(sent.frame, detections, sent.glance))
+
+    def _passed(self, passed: _Passed) -> list[Moment]:
+        """Let a frame nobody looks at wait for the next look."""
+        with self.timings.stage("redact"):
+            shown = self._redactor.pass_over(passed.time, passed.glance)
+        steady = self.watch is None or self.watch.steady
+        close = self._frames_came_close(passed.time) and steady
+        self._waiting.append(dataclasses.replace(passed, shown=shown, close=close))
+        return []
+
+    def _seen(self, frame: Frame, detections: Detections, glance: Glance | None) -> _Seen:
         """Take from an image all that is taken from it; it goes no further."""
         with self.timings.stage("watch"):
             steady = self.watch is None or self.watch.trusted(frame.image, detections.boxes_px, frame.time)
         with self.timings.stage("redact"):
-            sketch = self._redactor.ingest(frame, detections)
+            sketch = self._redactor.ingest(frame, detections, glance)
         return _Seen(frame.index, frame.time, frame.time_sigma_s, detections, sketch, steady)
 
-    def _moment(self, seen: _Seen) -> Moment:
+    def _moments(self, seen: _Seen) -> list[Moment]:
         stage = self.timings.stage
         with stage("track"):
             tracks = self._tracker.update(seen.detections, seen.time)
         with stage("place"):
-            scene = self._stage.place(tracks, seen.time, seen.time_sigma_s)
+            before = self._waiting[-1].time if self._waiting else None
+            scene = self._stage.place(tracks, seen.time, seen.time_sigma_s, frame_before=before)
         if not self._frames_came_close(seen.time) or not seen.steady:
             scene = dataclasses.replace(scene, trusted=False)
-        with stage("judge"):
+        if self.lookout is not None:
+            with stage("glance"):
+                velocities, unsure = self._stage.velocities, self._tracker.unsure
+                self.lookout.saw(seen.time, tracks, scene, velocities, unsure=unsure)
+        moments = [self._between(passed, scene) for passed in self._waiting]
+        self._waiting.clear()
+        self._scene = scene
+        return [*moments, self._judged(seen.index, scene, seen.sketch)]
+
+    def _between(self, passed: _Passed, after: Scene) -> Moment:
+        """Return the moment of a frame nobody looked at, once the next look tells where everybody went."""
+        with self.timings.stage("place"):
+            scene = between(
+                after if self._scene is None else self._scene,
+                after,
+                time=passed.time,
+                time_sigma_s=passed.time_sigma_s,
+                trusted=passed.close,
+            )
+        return self._judged(passed.index, scene, None, shown=passed.shown)
+
+    def _left_over(self) -> Iterator[Moment]:
+        """Give the frames after the last look: nothing had moved, so whoever stood there then still does."""
+        for passed in self._waiting:
+            if self._scene is not None:
+                yield self._between(passed, dataclasses.replace(self._scene, time=passed.time))
+        self._waiting.clear()
+
+    def _judged(self, index: int, scene: Scene, sketch: Sketch | None, *, shown: bool = True) -> Moment:
+        """Judge a scene and keep its sketch; None where nobody looked."""
+        with self.timings.stage("judge"):
             findings = self._engine.judge(scene)
-        with stage("record"):
-            self._recorder.add(seen.sketch, scene)
+        with self.timings.stage("record"):
+            if sketch is not None:
+                self._recorder.add(sketch, scene)
+            elif shown:
+                self._recorder.pass_over(scene.time, scene.signals)
             for finding in findings:
                 self._recorder.hold(finding)
-            due = self._recorder.due(seen.time)
-        return Moment(seen.index, seen.time, scene, tuple(due))
+            due = tuple(self._recorder.due(scene.time))
+        return Moment(index, scene.time, scene, due, looked=sketch is not None)
 
     def _frames_came_close(self, time: float) -> bool:
         """Return whether the frame rate was above the floor for the last second."""

@@ -7,7 +7,7 @@ where it stands (edge/boxfit.py). Everything is causal: a frame is judged by wha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,24 +57,42 @@ class Stage:
         self._signals = signals
         self._last: float | None = None
 
-    def place(self, tracks: Sequence[Track], time: float, time_sigma_s: float) -> Scene:
+    @property
+    def velocities(self) -> Mapping[int, tuple[float, float]]:
+        """Metres a second along x and y, by track, of those on the road at the last frame."""
+        return {} if self._road is None else self._road.velocities
+
+    def place(
+        self,
+        tracks: Sequence[Track],
+        time: float,
+        time_sigma_s: float,
+        *,
+        frame_before: float | None = None,
+    ) -> Scene:
         """Return the scene at a frame: each confirmed track that stands before the horizon.
 
         Args:
             tracks: of this frame, as ``edge.tracker`` gives them.
             time: seconds UTC at capture.
             time_sigma_s: its 1-sigma error.
+            frame_before: when the frame before was captured, where that one was not placed because the
+                detector did not look at it.
 
         Returns:
             The scene; not trusted where there is no ground plane, and at a frame that came later after the
             one before than the site's least frame rate allows.
         """
         interval_s = math.inf if self._last is None else time - self._last
+        if self._last is not None and frame_before is not None:
+            since_frame_s = time - max(frame_before, self._last)
+        else:
+            since_frame_s = interval_s
         self._last = time
         if self._road is None:
             return Scene(time, time_sigma_s, (), self._signals, trusted=False)
         users = self._road.users(tracks, time, interval_s)
-        late = math.isfinite(interval_s) and interval_s > self._longest_s
+        late = math.isfinite(since_frame_s) and since_frame_s > self._longest_s
         return Scene(time, time_sigma_s, users, self._signals, trusted=not late)
 
 
@@ -91,6 +109,10 @@ class _Road:
         margin = _BORDER_SHARE * width
         self._border = np.array([margin, margin, width - margin, height - margin])
         self._placed: dict[int, Placed] = {}
+
+    @property
+    def velocities(self) -> Mapping[int, tuple[float, float]]:
+        return {number: (float(each.state[2]), float(each.state[3])) for number, each in self._placed.items()}
 
     def users(self, tracks: Sequence[Track], time: float, interval_s: float) -> tuple[RoadUser, ...]:
         """Return the confirmed tracks as road users."""

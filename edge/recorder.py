@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.wire import Clip
 from calibration.site import Site
-from edge.clip import clip_of
+from edge.clip import GAP_S, clip_of
 from edge.instants import Instant, packed
 from edge.rules.finding import Finding
 from edge.scene import Scene, Signals
@@ -65,6 +65,12 @@ class Recorder:
         self._ring.append(packed(sketch, scene))
         while self._ring[0].time < sketch.time - RING_S:
             self._ring.popleft()
+
+    def pass_over(self, time: float, signals: Signals) -> None:
+        """Take note of a frame the detector had no need to look at: what was seen last still holds."""
+        self._signals = signals
+        if self._ring and self._ring[-1].until < time <= self._ring[-1].until + GAP_S:
+            self._ring[-1] = replace(self._ring[-1], until=time)
 
     def hold(self, finding: Finding) -> None:
         """Keep a finding until the seconds after it have passed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from calibration.plane import Plane
 from calibration.site import Site
 from edge.capping import scale_map
 from edge.frame import Frame
-from edge.motion_support import MotionSupport, quarter
+from edge.motion_support import Motion, MotionSupport, quarter
 from edge.plan import plate_of
 from edge.plate import SITE_WINDOW_S, PlateBuilder
 from edge.scene import Kind
@@ -36,6 +37,20 @@ FLOOD_SHARE = 0.5
 _BOX_SHARE = 0.08
 _CELL_SHARE = 0.25
 _DAY_S = 86_400.0
+_NO_BOXES = np.zeros((0, 4), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What was seen of a frame before anybody decided whether the detector looks at it: no pixel of it.
+
+    Attributes:
+        motion: where it moves; None where that could not be told.
+        fault: why no clip may show this instant, in words; None where one may.
+    """
+
+    motion: Motion | None
+    fault: str | None
 
 
 class Redactor:
@@ -82,19 +97,58 @@ class Redactor:
         self._time: float | None = None
         self._fault: str | None = None
 
-    def ingest(self, frame: Frame, detections: Detections) -> Sketch:
-        """Return a frame's sketch. No reference to the frame or its image is kept."""
+    def glance(self, frame: Frame) -> Glance:
+        """Return what moves in a frame. Called once a frame, in their order; nothing of the image is kept
+        but a background of grey blocks."""
+        elapsed = 0.0 if self._time is None else frame.time - self._time
+        self._time = frame.time
+        height, width = frame.image.shape[:2]
+        if (width, height) != self._image_size:
+            return Glance(None, f"an image of {width} x {height} px")
+        try:
+            motion = self._motion.motion(frame.image, elapsed)
+        except Exception:  # noqa: BLE001  # whatever failed, the street is still judged; the clip is not drawn
+            self._report("error", error=True)
+            return Glance(None, "error")
+        late = not 0.0 <= elapsed <= STALL_S
+        return Glance(motion, f"{elapsed:.1f} s between two frames" if late else None)
+
+    def look(self) -> None:
+        """The detector looks at the frame of the last glance: changes count from it on."""
+        self._motion.look()
+
+    def ingest(self, frame: Frame, detections: Detections, glance: Glance | None = None) -> Sketch:
+        """Return a frame's sketch. No reference to the frame or its image is kept.
+
+        Args:
+            glance: at this frame, where there was one already.
+        """
         if self._mode == "none":
             return self._blank(frame.time)
+        glance = self.glance(frame) if glance is None else glance
         try:
-            sketch = self._sketch(frame, detections)
+            sketch = self._sketch(frame, detections, glance)
         except Exception:  # noqa: BLE001  # whatever failed, the street is still judged; the clip is not drawn
             self._report("error", error=True)
             sketch = self._blank(frame.time)
         if sketch.faulty and self._plate is not None:
             self._plate.cover_all(frame.time)
-        self._time = frame.time
         return sketch
+
+    def pass_over(self, time: float, glance: Glance) -> bool:
+        """Take note of a frame the detector did not look at; return whether a clip may show this instant.
+
+        It makes no sketch and no sample for the plate: of what moved in it only that it is not background.
+        """
+        if self._mode == "none":
+            return False
+        fault = self._fault_of(glance)
+        if self._plate is not None:
+            if fault is None and glance.motion is not None:
+                self._plate.cover(_NO_BOXES, glance.motion.moving, time)
+            else:
+                self._plate.cover_all(time)
+        return fault is None
 
     def plate(self, site: Site) -> Plate:
         """Return what clips are drawn on; a new background at most once a day.
@@ -113,20 +167,21 @@ class Redactor:
             self._plate_made = (self._time, background)
         return background
 
-    def _sketch(self, frame: Frame, detections: Detections) -> Sketch:
-        height, width = frame.image.shape[:2]
-        if (width, height) != self._image_size:
-            self._report(f"an image of {width} x {height} px")
+    def _fault_of(self, glance: Glance) -> str | None:
+        """Return why no clip may show the instant of a glance; None where one may."""
+        if glance.fault is not None or glance.motion is None:
+            return glance.fault or "error"
+        flooded = self._cells(glance.motion.moving).mean() > FLOOD_SHARE
+        return "a flood of motion" if flooded else None
+
+    def _sketch(self, frame: Frame, detections: Detections, glance: Glance) -> Sketch:
+        fault = self._fault_of(glance)
+        if fault is not None or glance.motion is None:
+            if fault != "error":
+                self._report(fault)
             return self._blank(frame.time)
-        elapsed = 0.0 if self._time is None else frame.time - self._time
-        moving = self._motion.moving(frame.image, elapsed)
+        moving = glance.motion.moving
         cells = self._cells(moving)
-        if not 0.0 <= elapsed <= STALL_S:
-            self._report(f"{elapsed:.1f} s between two frames")
-            return self._blank(frame.time)
-        if cells.mean() > FLOOD_SHARE:
-            self._report("a flood of motion")
-            return self._blank(frame.time)
         self._report(None)
         if self._plate is not None:
             self._plate.cover(detections.boxes_px, moving, frame.time)

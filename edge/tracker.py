@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -33,6 +33,7 @@ _COAST_S = 1.0
 _STANDS_AFTER_S = 1.0
 _STANDS_WITHIN = 0.06
 _VOTE_FADES_S = 6.0
+_DRIFT_OVER_S = 0.5
 # Whoever was once seen riding stays a cyclist through many frames that show the rider alone.
 _RIDING_VOTE = 3.0
 _FRAME_RATES_HZ = (4.0, 60.0)
@@ -71,6 +72,19 @@ class RoadUserTracker(Protocol):
         """
         ...
 
+    def foresee(self, time: float) -> tuple[Track, ...]:
+        """Return the tracks as they are foreseen at a frame the detector did not look at.
+
+        Args:
+            time: seconds UTC at capture, after that of the last update.
+        """
+        ...
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the last update left a box that may be the first one of somebody's."""
+        ...
+
 
 @dataclass
 class _Seen:
@@ -84,6 +98,7 @@ class _Seen:
     anchor: NDArray[np.float64]
     anchored: float
     hits: int = 0
+    drift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
 
     @property
     def kind(self) -> Kind:
@@ -100,7 +115,12 @@ class _Seen:
     def see(self, box: NDArray[np.float32], kind: int, weight: float, time: float) -> None:
         self.votes *= math.exp(-(time - self.last) / _VOTE_FADES_S)
         self.votes[kind] += weight
-        self.box, self.last, self.hits = box.astype(np.float64), time, self.hits + 1
+        now = box.astype(np.float64)
+        if time > self.last:
+            # Pixels a second, over the last half second or so: boxes flicker from frame to frame.
+            share = min((time - self.last) / _DRIFT_OVER_S, 1.0)
+            self.drift = (1.0 - share) * self.drift + share * (now - self.box) / (time - self.last)
+        self.box, self.last, self.hits = now, time, self.hits + 1
         reach = max(2.0, _STANDS_WITHIN * float((self.box[2:] - self.box[:2]).max()))
         # Both lower corners: a box whose one side flickers has not moved, one whose sides both shift has.
         if (np.abs(self.box - self.anchor)[[0, 2]] > reach).all() or abs(
@@ -135,6 +155,16 @@ class Tracker:
             tracks.extend(group.update(users, np.flatnonzero(member), time, self._number))
         return tuple(sorted(tracks, key=lambda track: track.number))
 
+    def foresee(self, time: float) -> tuple[Track, ...]:
+        """See ``RoadUserTracker``."""
+        tracks = [track for group in self._groups for track in group.foreseen(time)]
+        return tuple(sorted(tracks, key=lambda track: track.number))
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the last update left a box that may be the first one of somebody's."""
+        return any(group.unsure for group in self._groups)
+
     def _number(self) -> int:
         self._started += 1
         return self._started
@@ -151,7 +181,9 @@ class _Group:
         self._lost_s = lost_s
         self._matcher: CBIoUTracker | None = None
         self._first: tuple[Merged, NDArray[np.intp], float] | None = None
+        self._usual_s = self._before = math.inf
         self._seen: dict[int, _Seen] = {}
+        self.unsure = False
 
     def update(
         self, users: Merged, members: NDArray[np.intp], time: float, number: _Count
@@ -161,8 +193,10 @@ class _Group:
             # second: .75 at that rate, .57 at the library's default 30): the first interval tells the rate.
             if self._first is None:
                 self._first = (users, members, time)
+                self.unsure = True
                 return ()
-            self._matcher = _matcher(1.0 / (time - self._first[2]), self._lost_s)
+            self._usual_s = time - self._first[2]
+            self._matcher = _matcher(1.0 / self._usual_s, self._lost_s)
             self._match(*self._first, number)
         matched = self._match(users, members, time, number)
         return self._tracks(users, matched, time)
@@ -174,6 +208,8 @@ class _Group:
         assert self._matcher is not None
         boxes, scores = users.detections.boxes_px[members], users.detections.scores[members]
         given = supervision.Detections(xyxy=boxes, confidence=scores, data={"member": members})
+        pause_s = time - self._before - self._usual_s
+        self._before = time
         result = self._matcher.update(given, timestamp=time)
         matched: dict[int, int] = {}
         for name, member in zip(_numbers(result.tracker_id), result.data.get("member", ()), strict=True):
@@ -189,7 +225,37 @@ class _Group:
                 self._seen[name] = seen
             weight = float(users.detections.scores[member]) + _RIDING_VOTE * bool(users.ridden[member])
             seen.see(box, int(users.detections.kinds[member]), weight, time)
+        if pause_s > self._usual_s / 2:
+            self._steady()
+        known = set(matched.values())
+        self.unsure = any(not self._seen[name].confirmed for name in matched) or any(
+            int(member) not in known for member in members[scores >= STARTS_A_TRACK_SCORE]
+        )
         return matched
+
+    def _steady(self) -> None:
+        """After a pause, give the matcher's filter our own velocities.
+
+        It takes the difference of the last two boxes for one, of their sizes too: a pedestrian's box that was
+        a pixel narrower twice is foreseen without any width a pause later.
+        """
+        assert self._matcher is not None
+        for tracklet in self._matcher.tracks:
+            seen = self._seen.get(tracklet.tracker_id)
+            if seen is not None:
+                left, top, right, bottom = seen.drift * self._usual_s
+                tracklet.state_estimator.kf.state[4:, 0] = (left + right) / 2, (top + bottom) / 2, 0.0, 0.0
+
+    def foreseen(self, time: float) -> Iterable[Track]:
+        """Give the tracks where they are foreseen: who stands where they stood, who moves moved on."""
+        for seen in self._seen.values():
+            ahead_s = time - seen.last
+            if seen.still:
+                yield Track(seen.number, _box(seen.box), seen.kind, seen.confirmed, None, still=True)
+            elif ahead_s <= _COAST_S:
+                yield Track(
+                    seen.number, _box(seen.box + ahead_s * seen.drift), seen.kind, seen.confirmed, None
+                )
 
     def _tracks(self, users: Merged, matched: dict[int, int], time: float) -> Iterable[Track]:
         assert self._matcher is not None

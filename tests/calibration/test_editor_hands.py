@@ -244,6 +244,23 @@ def test_in_a_small_window_everything_is_reached(room: Any, size: tuple[int, int
         page.screenshot(path=f"{folder}/{size[0]}.png", full_page=True)
 
 
+def test_metres_that_were_half_typed_go_with_their_point(room: Any) -> None:
+    hand = room(text=None).hand()
+    hand.tool("p")
+    hand.click("camera", (100, 300))
+    hand.page.wait_for_selector('input:focus[data-key="points.0.x"]')
+    hand.page.keyboard.type("5")
+    hand.page.keyboard.press("Tab")
+    hand.page.wait_for_selector('input:focus[data-key="points.0.y"]')
+    hand.page.locator("#camera").focus()
+    hand.page.keyboard.press("Delete")
+    hand.tool("p")
+    hand.click("camera", (300, 300))
+    hand.page.wait_for_selector('input:focus[data-key="points.0.x"]')
+    assert hand.page.input_value('[data-key="points.0.x"]') == ""
+    assert hand.errors == []
+
+
 def test_tracks_are_replayed_with_their_speeds(room: Any) -> None:
     track = {"kind": "car", "odd": False, "fastest_mps": 9.0, "t": [0.0, 1.0, 2.0], "x": [0.0, 8.0, 16.0],
              "y": [8.0, 8.0, 8.0], "v": [8.0, 8.0, 8.0]}  # fmt: skip

@@ -96,6 +96,8 @@ class Editor {
     if (!this.selected) return;
     const { table, index } = this.selected;
     this.selected = this.pending = null;
+    // Metres that were half typed belong to a row, and the rows move up.
+    this.panel.half = {};
     this.edit((document) => {
       if (["points", "lengths", "osd"].includes(table)) document.ground_plane[table].splice(index, 1);
       else document[table].splice(index, 1);

@@ -129,13 +129,15 @@ def opened(
     if clips not in get_args(Mode):
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
     mistakes.add(gate_problem(gate, model))
-    found = mistakes.of(lambda: load_site(site))
+    of_site = _Mistakes()  # a camera needs the site; the mistakes of a recording are told before the site's
+    found = of_site.of(lambda: load_site(site))
     source: OpenSource | None = None
     if camera is None:
         source = mistakes.of(lambda: open_video(video, start_time=start_time, times=times))
     elif found is not None and found.ground_plane is not None:
         image_size = found.ground_plane.image_size
         source = mistakes.of(lambda: camera(image_size))
+    mistakes.take_over(of_site)
     first = (start_time or 0.0) if source is None else source.start_time
     try:
         plane = None if found is None else _plane(found, site, video, source, mistakes)
@@ -305,6 +307,9 @@ class _Mistakes:
                 raise  # not a mistake of the user: a defect of ours
             self._problems += problems or [f"{where}{error}"]
             return None
+
+    def take_over(self, other: _Mistakes) -> None:
+        self._problems += other._problems
 
     def tell(self) -> None:
         if self._problems:

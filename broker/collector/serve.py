@@ -72,7 +72,15 @@ def run(path: Path) -> int:
         from broker.collector.review.server import ReviewServer
 
         settings = config.review.beside(path)
-        page = ReviewServer(store, clips, host=settings.host, port=settings.port, settings=settings)
+        page = ReviewServer(
+            store,
+            clips,
+            host=settings.host,
+            port=settings.port,
+            settings=settings,
+            publication=config.publication,
+            event_d=config.retention.event_d,
+        )
         page.start()
         print(f"review page: {page.url}", flush=True)  # noqa: T201 — the one line a person must see
         with store.read() as connection:

@@ -33,6 +33,7 @@ ROUTES: dict[tuple[str, str], Role | None] = {
     ("GET", "/events/{id_}"): "reviewer",
     ("GET", "/events/{id_}/record"): "reviewer",
     ("POST", "/events/{id_}/decisions"): "reviewer",
+    ("GET", "/learning"): "reviewer",
     ("GET", "/login"): None,
     ("POST", "/login"): None,
     ("POST", "/logout"): "viewer",
@@ -47,6 +48,8 @@ ROUTES: dict[tuple[str, str], Role | None] = {
     ("POST", "/plates/{hash_}/paint"): "admin",
     ("POST", "/plates/{hash_}/refuse"): "admin",
     ("GET", "/player/{name}"): None,
+    ("GET", "/publication"): "viewer",
+    ("POST", "/publication"): "admin",
     ("GET", "/statistics"): "viewer",
     ("POST", "/undo"): "reviewer",
 }

@@ -14,13 +14,16 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from broker.collector.accounts import Who
 from broker.collector.clips import ClipFolder
+from broker.collector.config import PublicationSettings
 from broker.collector.review import (
     desk,
     pages_clips,
     pages_event,
     pages_health,
+    pages_learning,
     pages_login,
     pages_plates,
+    pages_publication,
     pages_queue,
     roles,
 )
@@ -36,15 +39,36 @@ OPEN = frozenset({"/static", "/login", "/login/oidc", "/login/oidc/back", "/play
 
 
 def create_app(
-    store: Store, clips: ClipFolder, *, settings: Review | None = None, link: Link | None = None
+    store: Store,
+    clips: ClipFolder,
+    *,
+    settings: Review | None = None,
+    publication: PublicationSettings | None = None,
+    event_d: float = 90.0,
+    link: Link | None = None,
 ) -> FastAPI:
-    """Return the review pages over a store."""
+    """Return the review pages over a store.
+
+    Args:
+        publication: what is published, and how finely.
+        event_d: how many days event rows are kept.
+    """
     here = desk.opened(store, clips, settings or Review())
     here.templates.env.globals.update(suffix=suffix, pages=PAGES)
     app = FastAPI(title="nearmiss review", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=desk.HERE / "static"))
-    for pages in (pages_login, pages_queue, pages_event, pages_clips, pages_plates, pages_health):
+    for pages in (
+        pages_login,
+        pages_queue,
+        pages_event,
+        pages_clips,
+        pages_plates,
+        pages_health,
+        pages_learning,
+    ):
         app.router.routes.extend(pages.routes(here).routes)  # flat, so that their roles can be checked
+    told = pages_publication.routes(here, publication or PublicationSettings(), event_d=event_d)
+    app.router.routes.extend(told.routes)
 
     @app.get("/player/{name}")
     def player(name: Annotated[str, InPath(pattern=r"^[a-z0-9_-]+\.(js|css)$")]) -> Response:

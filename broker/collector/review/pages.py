@@ -7,6 +7,8 @@ from broker.collector.accounts import Role
 PAGES: tuple[tuple[str, str, Role], ...] = (
     ("/", "Review", "reviewer"),
     ("/statistics", "Statistics", "viewer"),
+    ("/publication", "Publication", "viewer"),
+    ("/learning", "Learning", "reviewer"),
     ("/nodes", "Nodes", "viewer"),
     ("/plates", "Plates", "admin"),
 )

@@ -12,6 +12,7 @@ import uvicorn
 
 from broker.collector import accounts
 from broker.collector.clips import ClipFolder
+from broker.collector.config import PublicationSettings
 from broker.collector.review.app import create_app
 from broker.collector.review.guard import Link
 from broker.collector.review.settings import Review
@@ -49,6 +50,8 @@ class ReviewServer:
         host: str = "127.0.0.1",
         port: int = 0,
         settings: Review | None = None,
+        publication: PublicationSettings | None = None,
+        event_d: float = 90.0,
         link: bool = False,
     ) -> None:
         self._settings = settings or Review()
@@ -66,7 +69,14 @@ class ReviewServer:
             reason = (error.strerror or str(error)).partition(" (")[0]
             raise ReviewError(f"port {port} on {host}: {reason}; choose another one") from error
         self.host, self.port = host, int(self._socket.getsockname()[1])
-        self.app = create_app(store, clips, settings=self._settings, link=self._link)
+        self.app = create_app(
+            store,
+            clips,
+            settings=self._settings,
+            publication=publication,
+            event_d=event_d,
+            link=self._link,
+        )
         config = uvicorn.Config(
             self.app,
             log_level="warning",

@@ -95,7 +95,9 @@ def fill(
             behind = select(func.setval(text("pg_get_serial_sequence('decisions', 'n')"), last or 1))
             connection.execute(behind)
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")
+        # What autovacuum does to a store that has stood for a while.
+        vacuum = connection.dialect.name == "postgresql"
+        connection.exec_driver_sql("VACUUM ANALYZE" if vacuum else "ANALYZE")
     return made
 
 

@@ -13,16 +13,32 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, event
 
 from broker.collector import findings
 from broker.collector.findings import Filter
+from broker.collector.publication.gathering import gathered
+from broker.collector.publication.making import publication
+from broker.collector.publication.periods import period_of
+from broker.collector.publication.places import Place, Plan
 from broker.collector.store import Store
+from broker.wire import RULES
 from edge.bench import made_store, postgres
 from edge.bench.section import Section
 
+_ANYWHERE = ((0.0, 0.0), (1.0, 0.0))
 SITE = "site-01"
+PLAN = Plan(
+    site=SITE,
+    name="",
+    timezone="America/Chicago",
+    places=(
+        *(Place(id=name, kind="stop_line", outline_m=_ANYWHERE) for name in made_store.APPROACHES),
+        *(Place(id=name, kind="crosswalk", outline_m=_ANYWHERE) for name in made_store.CROSSWALKS),
+    ),
+)
 TIMES = 5
 
 
@@ -35,10 +51,18 @@ class Question:
     ask: Callable[[Connection], object]
 
 
+def report_of_a_year(connection: Connection) -> object:
+    """Return all that could be published of one site's year: every rule, counted, rounded and hidden."""
+    period = period_of("year", made_store.UNTIL.date())
+    counted = gathered(connection, site=SITE, period=period, zone=ZoneInfo("America/Chicago"))
+    return [publication(PLAN, rule, period, "place", counted[rule].observed()) for rule in RULES]
+
+
 QUESTIONS: tuple[Question, ...] = (
     Question("queue: a page", 100, lambda connection: findings.queue(connection, Filter())),
     Question("queue: one site", 100, lambda connection: findings.queue(connection, Filter(site=SITE))),
     Question("queue: the tallies", 100, lambda connection: findings.tallies(connection, Filter())),
+    Question("report: a year of a site", 1000, report_of_a_year),
 )  # fmt: skip
 
 

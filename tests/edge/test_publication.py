@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from broker.collector.publication import dictionary
@@ -24,6 +27,7 @@ from edge.bench import made_store
 from edge.cli import app, main
 from edge.publication import plan_of
 
+SHOWN = ("red_light_entry", "pedestrian_against_signal")
 NOW = int(made_store.UNTIL.timestamp()) + 3600
 SITE_FILE = """
 [site]
@@ -130,6 +134,29 @@ def test_the_report_is_written_by_default_and_holds_what_was_published(
     assert all(abs(point[0] + 87.63) < 0.001 and abs(point[1] - 41.88) < 0.001 for point in flat)
 
 
+@pytest.mark.browser
+def test_the_page_is_whole_in_itself(said: list[Publication], tmp_path: Path) -> None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    file = tmp_path / "report.html"
+    file.write_text(html([plan_of(a_site())], [each for each in said if each.rule in SHOWN]))
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        page = browser.new_page(viewport={"width": 1200, "height": 1150})
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        assert page.locator("h3").all_inner_texts()[0] == "Red-light entry"
+        if pictures := os.environ.get("NEARMISS_PICTURES"):
+            page.screenshot(path=Path(pictures) / "report.png")
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        browser.close()
+    assert asked == [file.as_uri()]
+
+
 def test_nothing_published_carries_a_time_a_clip_or_anything_about_a_person(said: list[Publication]) -> None:
     plan = plan_of(a_site())
     outputs = {
@@ -203,14 +230,15 @@ def test_the_data_dictionary_is_that_of_the_models() -> None:
 
 def test_a_plan_has_every_place_of_the_site_and_its_origin() -> None:
     plan = plan_of(a_site())
-    assert [(place.id, place.kind) for place in plan.places] == [
-        ("N", "stop_line"),
-        ("ped0", "crosswalk"),
-        ("roadway-1", "roadway"),
+    assert [place.id for place in plan.places] == [
+        *"NESW",
+        *(f"ped-{name}" for name in "nesw"),
+        "roadway-1",
+        "roadway-2",
     ]
     line = plan.places[0].globe
     assert line is not None and line[0] == pytest.approx((-87.63, 41.88), abs=1e-3)
-    ring = plan.places[1].globe
+    ring = plan.places[4].globe
     assert ring is not None and ring[0] == ring[-1]
 
 
@@ -224,13 +252,28 @@ def test_a_report_before_anything_is_published_says_so(tmp_path: Path) -> None:
 
 
 def a_site() -> Site:
+    info = SiteInfo(
+        id="site-01",
+        name="Main St / 5th Ave",
+        timezone="America/Chicago",
+        origin_lat=41.88,
+        origin_lon=-87.63,
+    )
+    lines = (("N", (-6.4, 13.4), (0.0, 13.4)), ("E", (13.4, 0.0), (13.4, 6.4)))
+    lines += (("S", (0.0, -13.4), (6.4, -13.4)), ("W", (-13.4, -6.4), (-13.4, 0.0)))
+    corners = {"n": (-6.4, 5.1, 6.4, 9.1), "e": (7.2, -6.4, 11.2, 6.4)}
+    corners |= {"s": (-6.4, -9.1, 6.4, -5.1), "w": (-11.2, -6.4, -7.2, 6.4)}
     return Site(
-        site=SiteInfo(
-            id="site-01", name="Main St", timezone="America/Chicago", origin_lat=41.88, origin_lon=-87.63
+        site=info,
+        stop_lines=tuple(StopLine(id=name, line=(a, b), heading_deg=-90.0) for name, a, b in lines),
+        crosswalks=tuple(
+            Crosswalk(id=f"ped-{name}", polygon=((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+            for name, (x0, y0, x1, y1) in corners.items()
         ),
-        stop_lines=(StopLine(id="N", line=((-6.4, 13.4), (0.0, 13.4)), heading_deg=-90.0),),
-        crosswalks=(Crosswalk(id="ped0", polygon=((-6.4, 9.1), (6.4, 9.1), (6.4, 5.1))),),
-        roadways=(Roadway(polygon=((-60.0, -7.0), (60.0, -7.0), (60.0, 7.0))),),
+        roadways=(
+            Roadway(polygon=((-60.0, -7.0), (60.0, -7.0), (60.0, 7.0), (-60.0, 7.0))),
+            Roadway(polygon=((-7.0, -60.0), (7.0, -60.0), (7.0, 60.0), (-7.0, 60.0))),
+        ),
     )
 
 

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from broker.collector.findings import verdicts
 from broker.collector.publication.making import Key, Observed, Part
 from broker.collector.publication.periods import bounds_s, months
+from broker.collector.publication.standing import verdict_of
 from broker.collector.tables import counts, events, retired, retired_counts
 from broker.published import DAY_PARTS, Period
 from broker.wire import RULES, Rule
@@ -78,18 +78,22 @@ def stretches(period: Period, zone: tzinfo) -> Iterator[tuple[int, int, int]]:
 def _from_rows(
     connection: Connection, site: str, period: Period, zone: tzinfo
 ) -> Iterator[tuple[Rule, str, Key, int]]:
-    verdict = verdicts()
-    state = func.coalesce(verdict.c.verdict, "undecided")
     for start_s, end_s, offset_s in stretches(period, zone):
-        part = _part(events.c.time_s, offset_s)
-        rows = connection.execute(
-            select(events.c.rule, state, events.c.place, events.c.road_user, part, func.count())
-            .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
+        told = (
+            select(
+                events.c.rule,
+                func.coalesce(verdict_of(), "undecided").label("verdict"),
+                events.c.place,
+                events.c.road_user,
+                _part(events.c.time_s, offset_s).label("part"),
+            )
             .where(events.c.site == site, events.c.time_s >= start_s, events.c.time_s < end_s)
-            .group_by(events.c.rule, state, events.c.place, events.c.road_user, part)
+            .subquery("told")
         )
-        for rule, verdict_, place, user, number, count in rows:
-            yield rule, verdict_, (place, user, DAY_PARTS[number]), int(count)
+        by = (told.c.rule, told.c.verdict, told.c.place, told.c.road_user, told.c.part)
+        rows = connection.execute(select(*by, func.count()).group_by(*by))
+        for rule, verdict, place, user, number, count in rows:
+            yield rule, verdict, (place, user, DAY_PARTS[number]), int(count)
 
 
 def _from_aggregates(

@@ -13,10 +13,10 @@ from typing import Literal, get_args
 
 from sqlalchemy import Connection, select
 
-from broker.collector.findings import verdicts
 from broker.collector.publication import figures
 from broker.collector.publication.periods import day_part_of
 from broker.collector.publication.plans import zones
+from broker.collector.publication.standing import verdict_of
 from broker.collector.tables import events
 from broker.published import DAY_PARTS, DayPart, Proportion
 from broker.wire import RULES, MeasureName, Rule
@@ -95,21 +95,19 @@ class Decided:
 
 def decided(connection: Connection, *, sites: Sequence[str] | None = None) -> list[Decided]:
     """Return every confirmed and rejected event that is kept; of some sites, or (None) of all."""
-    verdict, known = verdicts(), zones(connection)
-    wanted = (
-        select(
-            events.c.id,
-            events.c.site,
-            events.c.rule,
-            events.c.time_s,
-            events.c.measures,
-            verdict.c.verdict,
-        )
-        .join(verdict, verdict.c.event == events.c.id)
-        .where(verdict.c.verdict.in_(("confirm", "reject")))
+    known = zones(connection)
+    every = select(
+        events.c.id,
+        events.c.site,
+        events.c.rule,
+        events.c.time_s,
+        events.c.measures,
+        verdict_of().label("verdict"),
     )
     if sites is not None:
-        wanted = wanted.where(events.c.site.in_(sites))
+        every = every.where(events.c.site.in_(sites))
+    told = every.subquery("told")
+    wanted = select(told).where(told.c.verdict.in_(("confirm", "reject")))
     return [
         Decided(
             site=row.site,

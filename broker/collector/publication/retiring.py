@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from broker.collector.findings import verdicts
 from broker.collector.publication.periods import day_part_of, month_of
 from broker.collector.publication.plans import zones
+from broker.collector.publication.standing import verdict_of
 from broker.collector.store import insert_new
 from broker.collector.tables import (
     counts,
@@ -29,29 +29,20 @@ from broker.collector.tables import (
 
 def retire_events(connection: Connection, *, before_s: int) -> None:
     """Add the events of before an instant to the aggregates; the caller deletes them in this transaction."""
-    verdict = verdicts()
     names = ("site", "place", "rule", "road_user", "verdict")
-    rows = connection.execute(
+    past = (
         select(
             events.c.site,
             events.c.place,
             events.c.rule,
             events.c.road_user,
-            func.coalesce(verdict.c.verdict, "undecided").label("verdict"),
+            func.coalesce(verdict_of(), "undecided").label("verdict"),
             events.c.time_s,
-            func.count().label("count"),
         )
-        .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
         .where(events.c.time_s < before_s)
-        .group_by(
-            events.c.site,
-            events.c.place,
-            events.c.rule,
-            events.c.road_user,
-            events.c.time_s,
-            verdict.c.verdict,
-        )
+        .subquery("past")
     )
+    rows = connection.execute(select(past, func.count().label("count")).group_by(*past.c))
     _add(connection, retired, names, rows.mappings(), "time_s")
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -61,6 +62,10 @@ class House:
                 made.append(
                     (
                         event(
+                            # Halves of the decisions are told by the id's first digit.
+                            id=UUID(
+                                f"{'0f'[(n // 40 + n // 4) % 2]}{len(made):07x}-0000-4000-8000-000000000000"
+                            ),
                             seq=len(made) + 1,
                             place=place,
                             time=datetime.fromtimestamp(time_s, UTC),

@@ -325,6 +325,15 @@ class Counts(Record):
         return start
 
 
+class RuleRate(Record):
+    """How often the detector looks near a rule's decisions; a rule under its floor is suspended."""
+
+    rule: Rule
+    rate_hz: Annotated[float, Field(ge=0, le=1000)] | None
+    floor_hz: Annotated[float, Field(ge=0, le=1000)]
+    suspended: bool
+
+
 class Status(Record):
     """A node's health, retained on the broker; nothing about the street."""
 
@@ -370,6 +379,9 @@ class Status(Record):
     signals_disagree: Annotated[tuple[PlaceId, ...], Field(max_length=64)] = ()
     signal_feed: Literal["connected", "lost"] | None = None
     signal_delay_s: Annotated[Tenths, Field(ge=-60, le=3600)] | None = None
+    # The share of frames the detector looked at, and its looks a second near each rule's decisions.
+    looked_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    rules: Annotated[tuple[RuleRate, ...], Field(max_length=32)] = ()
     software: Software
 
 

@@ -15,6 +15,9 @@ from edge.config_cameras import expanded, shared
 from edge.config_source import FilePath, SourceConfig
 from edge.errors import InputError
 
+# Where the supervisor's shared detector listens: set for the processes of its cameras.
+SHARED_DETECTOR = "NEARMISS_SHARED_DETECTOR"
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -33,9 +36,15 @@ class DetectorConfig(_Record):
     model: Annotated[str, Field(min_length=1, max_length=4096)] = "motion"
     provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    # on: it looks only where something may have changed (docs/speed.md).
+    gate: Literal["on", "off"] = "off"
+    # on: the cameras of this machine that name the same model have one process of it between them.
+    shared: Literal["on", "off"] = "off"
 
     @model_validator(mode="after")
     def _motion_runs_no_network(self) -> Self:
+        if self.model == "motion" and "on" in (self.gate, self.shared):
+            raise ValueError("gate and shared are for networks: motion learns the street from every frame")
         if self.model == "motion" and self.provider is not None:
             raise ValueError("provider: motion runs no network, leave it away")
         return self

@@ -204,6 +204,8 @@ def inputs_of(path: Path, config: NodeConfig, clock: HostClock, *, cameras: int 
         start=source.start,
         times=beside(source.times),
         clips=config.clips.mode,
+        gate=config.detector.gate,
+        shared=config.detector.shared == "on",
         now=clock.now,
         camera=camera if source.video is None else None,
     )

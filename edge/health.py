@@ -16,6 +16,7 @@ from edge.signals.agreement import Agreement
 
 if TYPE_CHECKING:
     from edge.camera_watch import CameraWatch
+    from edge.pipeline import Line
     from edge.sources.host_clock import HostClock
     from edge.sources.live import LiveSource
 
@@ -69,6 +70,7 @@ class Health:
         self._site, self._node, self._mode = site, node, mode
         self._load = Load()
         self.watch: CameraWatch | None = None
+        self.line: Line | None = None
         self.listener: Listener | None = None
 
     def status(self, last_seq: int, *, overdue: bool) -> Status:
@@ -117,6 +119,7 @@ class Health:
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
                 **self._camera(),
+                **self._looks(),
                 **self._stream(),
                 **self._load.figures(),
                 "signals_disagree": self._agreement.disagreeing[:MOST_GROUPS_TOLD],
@@ -125,6 +128,25 @@ class Health:
                 "software": f"nearmiss {__version__}",
             }
         )
+
+    def _looks(self) -> dict[str, object]:
+        """Return how often the detector looks, and which rules that is too seldom for."""
+        if self.line is None:
+            return {}
+        lookout = self.line.lookout
+        share = None if lookout is None else lookout.looked_share
+        return {
+            "looked_share": None if share is None else round(share, 2),
+            "rules": [
+                {
+                    "rule": each.rule,
+                    "rate_hz": None if each.rate_hz is None else round(min(each.rate_hz, 1000.0), 1),
+                    "floor_hz": each.floor_hz,
+                    "suspended": each.suspended,
+                }
+                for each in self.line.rates.all()
+            ],
+        }
 
     def _stream(self) -> dict[str, str | float | None]:
         """Return how the camera's stream is, and how well its times are known."""

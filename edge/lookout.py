@@ -80,6 +80,12 @@ class Lookout:
         """How much of the picture matters."""
         return float(self._zone.mean())
 
+    @property
+    def looked_share(self) -> float | None:
+        """The share of the frames so far that the detector looked at; None before the first."""
+        looked = self.reasons.total()
+        return looked / (looked + self.passed_over) if looked else None
+
     def decide(self, time: float, glance: Glance, foreseen: Sequence[Track]) -> Decision:
         """Return whether the detector looks at a frame.
 

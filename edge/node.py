@@ -126,7 +126,7 @@ class Node:
     def run(self) -> Outcome:
         """Run until the recording has ended and all is receipted, until SIGTERM, or until a new beginning."""
         line, redactor, engine = self._line()
-        self._health.watch = line.watch
+        self._health.watch, self._health.line = line.watch, line
         self._publisher.start()
         if self._listener is not None:
             self._listener.start()

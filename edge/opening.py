@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast, get_args
 
+from edge.config import SHARED_DETECTOR
 from edge.errors import InputError
 from edge.redact import Mode
 from edge.results import folder_problem
@@ -107,6 +108,7 @@ def opened(
     now: Callable[[], float] | None = None,
     camera: Callable[[tuple[int, int]], OpenSource] | None = None,
     gate: str | None = None,
+    shared: bool = False,
 ) -> Inputs:
     """Open and check every input.
 
@@ -116,6 +118,7 @@ def opened(
         now: the clock, seconds UTC, where the site's feed of signal states is listened to.
         start: of the recording, RFC 3339 or seconds UTC.
         gate: ``on`` or ``off``, which None is, too.
+        shared: take the detector of this machine's cameras, where the supervisor started one.
 
     Raises:
         InputError: with the mistakes of all of them.
@@ -154,6 +157,7 @@ def opened(
                     provider=provider,
                     threads=threads,
                     ignored_px=() if found is None else _changing_px(found),
+                    shared=shared,
                 )
             )
         mistakes.tell()
@@ -202,6 +206,7 @@ def detector_of(
     provider: str | None,
     threads: int | None,
     ignored_px: Sequence[tuple[float, float, float, float]] = (),
+    shared: bool = False,
 ) -> Detector:
     """Return a detector: ``motion`` for one recording, a model of the store by name, or any by path.
 
@@ -219,6 +224,10 @@ def detector_of(
         assert source is not None
         rate_hz = source.rate_hz if source.rate_hz and source.rate_hz <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
         return MotionDetector(source.image_size, plane, frame_rate_hz=rate_hz, ignored_px=ignored_px)
+    if shared and (socket := os.environ.get(SHARED_DETECTOR)):
+        from models.shared import SharedDetector
+
+        return SharedDetector(Path(socket))
     from models.zoo import load
 
     return load(model, provider=provider, threads=threads)

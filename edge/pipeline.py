@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from broker.wire import Clip
 from edge.between import between
 from edge.frame import Frame, Gap, Source
+from edge.rates import Rates
 from edge.rules.finding import Finding
 from edge.scene import Scene
 from edge.timings import Timings
@@ -176,7 +177,7 @@ class Line:
         Args:
             lookout: decides which frames the detector looks at; None: it looks at every one.
         """
-        self._source = source
+        self.source = source
         self._detector = detector
         self._steps: StagedDetector = detector if isinstance(detector, StagedDetector) else _Whole(detector)
         self._redactor = redactor
@@ -186,6 +187,7 @@ class Line:
         self._recorder = recorder
         self.watch = watch
         self.lookout = lookout
+        self.rates = Rates(gated=lookout is not None)
         self._max_interval_s = 1.0 / min_frame_rate_hz
         self._last = math.nan
         self._distrusted_until = -math.inf
@@ -199,7 +201,7 @@ class Line:
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What could not be read or not be looked at so far, in order of time."""
-        return tuple(sorted((*self._source.gaps, *self._failed), key=lambda gap: gap.start))
+        return tuple(sorted((*self.source.gaps, *self._failed), key=lambda gap: gap.start))
 
     @property
     def moves(self) -> tuple[Move, ...]:
@@ -211,7 +213,7 @@ class Line:
         self._stopped = True
 
     def __iter__(self) -> Iterator[Moment]:
-        frames = iter(self._source)
+        frames = iter(self.source)
         with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread, _prompt_threads():
             current, following = self._sent(frames, thread), self._sent(frames, thread)
             while current is not None:
@@ -230,7 +232,7 @@ class Line:
     def finish(self) -> list[Due]:
         """Return the findings that are left, once no frame will come any more."""
         for finding in self._engine.finish():
-            self._recorder.hold(finding)
+            self._recorder.hold(self.rates.judged(finding))
         return self._recorder.flush()
 
     def _sent(self, frames: Iterator[Frame], thread: ThreadPoolExecutor) -> _Sent | _Passed | None:
@@ -350,12 +352,13 @@ class Line:
             elif shown:
                 self._recorder.pass_over(scene.time, scene.signals)
             for finding in findings:
-                self._recorder.hold(finding)
+                self._recorder.hold(self.rates.judged(finding))
             due = tuple(self._recorder.due(scene.time))
         return Moment(index, scene.time, scene, due, looked=sketch is not None)
 
     def _frames_came_close(self, time: float) -> bool:
         """Return whether the frame rate was above the floor for the last second."""
+        self.rates.frame(time)
         if time - self._last > self._max_interval_s:
             self._distrusted_until = time + DISTRUST_S
         self._last = time

@@ -15,13 +15,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from broker.embedded import ends_with_parent
-from edge.config import NodeConfig, load_cameras
+from edge.config import SHARED_DETECTOR, NodeConfig, load_cameras
 from edge.service import Service
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,44 @@ END_S = 4.8
 
 def supervise(path: Path, cameras: Sequence[NodeConfig]) -> int:
     """Run a process a camera until all recordings have ended, or SIGTERM; 1 where one ended by a fault."""
-    return _Supervisor(path, [config.node.id for config in cameras]).run()
+    with _detectors(cameras) as sockets:
+        return _Supervisor(path, [config.node.id for config in cameras], sockets).run()
+
+
+@contextmanager
+def _detectors(cameras: Sequence[NodeConfig]) -> Iterator[dict[str, str]]:
+    """Start a process a shared model; yields where each camera that shares finds its own.
+
+    Raises:
+        models.card.ModelError: a model cannot be used.
+    """
+    sharing: dict[tuple[str, str | None, int | None], list[str]] = {}
+    for config in cameras:
+        if config.detector.shared == "on":
+            key = (config.detector.model, config.detector.provider, config.detector.threads)
+            sharing.setdefault(key, []).append(config.node.id)
+    if not sharing:
+        yield {}
+        return
+    # What it takes to look at pictures is loaded here only where detectors are shared.
+    from edge.opening import default_threads
+    from models.shared_process import SharedDetectorProcess
+
+    with contextlib.ExitStack() as stack:
+        sockets: dict[str, str] = {}
+        for (model, provider, threads), names in sharing.items():
+            process = stack.enter_context(
+                SharedDetectorProcess(model, provider=provider, threads=threads or default_threads())
+            )
+            sockets |= dict.fromkeys(names, str(process.path))
+        yield sockets
 
 
 class _Camera:
     """One camera's process, now or after a pause."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self.name = path, name
+    def __init__(self, path: Path, name: str, detector: str | None) -> None:
+        self._path, self.name, self._detector = path, name, detector
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = self._beaten_s = 0.0
         self._next_s = 0.0
@@ -113,7 +143,8 @@ class _Camera:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edge", "run", str(self._path), "--camera", self.name],
             stdin=subprocess.DEVNULL,
-            env=Service.environment_for(address, watchdog_s=HANGS_S / 2),
+            env=Service.environment_for(address, watchdog_s=HANGS_S / 2)
+            | ({} if self._detector is None else {SHARED_DETECTOR: self._detector}),
             preexec_fn=ends_with_parent(),
             process_group=0,  # Ctrl-C is for this process, which ends its cameras in order
         )
@@ -137,9 +168,9 @@ class _Camera:
 
 
 class _Supervisor:
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self._path = path
-        self._cameras = {name: _Camera(path, name) for name in names}
+    def __init__(self, path: Path, names: Sequence[str], detectors: Mapping[str, str]) -> None:
+        self._path, self._detectors = path, detectors
+        self._cameras = {name: _Camera(path, name, detectors.get(name)) for name in names}
         self._service = Service()
         self._stop = self._reload = self._up = False
 
@@ -192,7 +223,7 @@ class _Supervisor:
             camera.tell(signal.SIGHUP)
         for name in names:
             if name not in self._cameras:
-                self._cameras[name] = _Camera(self._path, name)
+                self._cameras[name] = _Camera(self._path, name, self._detectors.get(name))
 
     def _end(self, cameras: Sequence[_Camera]) -> list[int]:
         for camera in cameras:

@@ -11,9 +11,8 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from models import decode
 from models.card import Card, ModelError, refused_labels
 from models.decode import Candidates, Fit
 from models.detections import Detections
+from models.inlet import Inlet
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,15 @@ _PROVIDERS = {
 }
 _CPU = _PROVIDERS["cpu"]
 _DETR_OUTPUTS = ("labels", "boxes", "scores")
+_LEVELS = onnxruntime.GraphOptimizationLevel
+_OPTIMISATION = {
+    "off": _LEVELS.ORT_DISABLE_ALL,
+    "basic": _LEVELS.ORT_ENABLE_BASIC,
+    "extended": _LEVELS.ORT_ENABLE_EXTENDED,
+    "all": _LEVELS.ORT_ENABLE_ALL,
+}
+# Images of several cameras in one run: more only make the first of them wait.
+MOST_AT_ONCE = 4
 
 
 class _Value(Protocol):
@@ -44,6 +53,22 @@ class _Value(Protocol):
     name: str
     type: str
     shape: Sequence[int | str | None]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How ONNX Runtime is set; the defaults are what `nearmiss bench --only runtime` found the best.
+
+    Attributes:
+        spinning: its threads wait by spinning. A spinning pool takes the core that decoding and redaction
+            beside it need, though alone it is faster.
+        optimisation: of the graph.
+        arena: memory is kept between runs; without it less of it is held and each run asks anew.
+    """
+
+    spinning: bool = False
+    optimisation: Literal["off", "basic", "extended", "all"] = "all"
+    arena: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +89,7 @@ class OnnxDetector:
         provider: an ONNX Runtime provider or its short name (``cuda``); None is the CPU.
         threads: of one inference; None leaves it to ONNX Runtime (one per core).
         score: reports boxes from this score on, instead of the card's threshold.
-        spinning: whether ONNX Runtime's threads wait by spinning. Measured on two cores, with decoding and
-            redaction beside it (docs/models.md): a spinning pool takes the core that they need.
+        runtime: how ONNX Runtime is set; None: as ``Runtime()`` says.
 
     Raises:
         ModelError: the file, its outputs or the provider cannot be used.
@@ -80,26 +104,24 @@ class OnnxDetector:
         provider: str | None = None,
         threads: int | None = None,
         score: float | None = None,
-        spinning: bool = False,
+        runtime: Runtime | None = None,
     ) -> None:
         self.card = card
         self._origin = origin
         self._score = card.thresholds.score if score is None else score
         self._kind_of_class = np.array(card.kind_of_class, np.int8)
         self._session = _session(
-            weights, origin=origin, provider=provider, threads=threads, spinning=spinning
+            weights, origin=origin, provider=provider, threads=threads, runtime=runtime or Runtime()
         )
         self._refuse_identity()
         self._check_input()
         self._check_outputs([(value.name, tuple(value.shape)) for value in self._session.get_outputs()])
 
         inlet = card.input
-        self._canvas = np.full((inlet.height, inlet.width, 3), inlet.pad, np.uint8)
-        self._planes = [np.empty((inlet.height, inlet.width), np.uint8) for _ in range(3)]
+        self._inlet = Inlet(card)
+        self._canvas = np.full(self._inlet.shape, inlet.pad, np.uint8)
         # Two inputs in turn: one is filled while the other is computed.
         self._blobs = [np.zeros((1, 3, inlet.height, inlet.width), np.float32) for _ in range(2)]
-        self._gain = [np.float32(1 / (inlet.divide * std)) for std in inlet.std]
-        self._shift = [np.float32(mean / std) for mean, std in zip(inlet.mean, inlet.std, strict=True)]
         self._constants: dict[str, NDArray[np.int64]] = {}
         if card.head.kind == "detr":
             self._constants["orig_target_sizes"] = np.array([[inlet.width, inlet.height]], np.int64)
@@ -107,7 +129,6 @@ class OnnxDetector:
             list(_DETR_OUTPUTS) if card.head.kind == "detr" else [self._session.get_outputs()[0].name]
         )
         self._grid = decode.yolox_grid(card) if card.head.kind == "yolox" else None
-        self._fit: Fit | None = None
         self._rehearse()
 
     @property
@@ -130,10 +151,10 @@ class OnnxDetector:
         ``prepare``, ``compute`` and ``read`` are ``detect`` in three steps, so that only the one that takes
         long need run in a thread of its own, the next image being prepared meanwhile.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        fit = self._inlet.lay(image, self._canvas)
         self._blobs.reverse()
-        return Prepared(self._blobs[0], self._fill(self._blobs[0], image))
+        self._inlet.fill(self._canvas, self._blobs[0][0])
+        return Prepared(self._blobs[0], fit)
 
     def compute(self, prepared: Prepared) -> Sequence[NDArray[np.float32]]:
         """Return the network's outputs; lets go of the GIL from beginning to end."""
@@ -155,23 +176,25 @@ class OnnxDetector:
         """Run the bare network on whatever lies in its input: the yardstick of the benchmark."""
         self._session.run(self._output_names, {self._image_input: self._blobs[0], **self._constants})
 
-    def _fill(self, blob: NDArray[np.float32], image: NDArray[np.uint8]) -> Fit:
-        """Write an image into a network's input, in place."""
-        size = image.shape[1], image.shape[0]
-        fit = self._fit
-        if fit is None or fit.image_size != size:
-            fit = self._fit = Fit.of(self.card, size)
-            self._canvas[:] = self.card.input.pad
-        (left, top), (width, height) = fit.offset, fit.size
-        target = self._canvas[top : top + height, left : left + width]
-        cv2.resize(image, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
-        cv2.split(self._canvas, self._planes)
-        planes = self._planes if self.card.input.colour == "bgr" else self._planes[::-1]
-        for channel, plane in enumerate(planes):
-            np.multiply(plane, self._gain[channel], out=blob[0, channel])
-            if self._shift[channel]:
-                blob[0, channel] -= self._shift[channel]
-        return fit
+    @property
+    def most_at_once(self) -> int:
+        """How many images one run takes: one, unless the file leaves the number open."""
+        shape = next(each.shape for each in self._session.get_inputs() if each.name == self._image_input)
+        return 1 if isinstance(shape[0], int) else MOST_AT_ONCE
+
+    def candidates(self, canvases: Sequence[NDArray[np.uint8]]) -> list[Candidates]:
+        """Return what is seen on canvases laid elsewhere (models/inlet.py), in one run where the model may.
+
+        Args:
+            canvases: ``most_at_once`` at most, each of the network's size.
+        """
+        size = len(canvases)
+        blob = self._blobs[0] if size == 1 else np.empty((size, *self._blobs[0].shape[1:]), np.float32)
+        for index, canvas in enumerate(canvases):
+            self._inlet.fill(canvas, blob[index])
+        constants = {name: np.repeat(value, size, axis=0) for name, value in self._constants.items()}
+        outputs = self._session.run(self._output_names, {self._image_input: blob, **constants})
+        return [self._candidates([output[index : index + 1] for output in outputs]) for index in range(size)]
 
     def _candidates(self, outputs: Sequence[NDArray[np.float32]]) -> Candidates:
         match self.card.head.kind:
@@ -280,7 +303,7 @@ class OnnxDetector:
 
 
 def _session(
-    weights: bytes, *, origin: str, provider: str | None, threads: int | None, spinning: bool
+    weights: bytes, *, origin: str, provider: str | None, threads: int | None, runtime: Runtime
 ) -> onnxruntime.InferenceSession:
     wanted = _CPU if provider is None else _PROVIDERS.get(provider.lower(), provider)
     available = onnxruntime.get_available_providers()
@@ -294,7 +317,9 @@ def _session(
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.graph_optimization_level = _OPTIMISATION[runtime.optimisation]
+    options.enable_cpu_mem_arena = runtime.arena
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if runtime.spinning else "0")
     if wanted != _CPU:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:

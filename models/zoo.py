@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.card import Card, ModelError, read_card, shipped_cards
-from models.onnx import OnnxDetector
+from models.onnx import OnnxDetector, Runtime
 
 TIMEOUT_S = 20.0
 MAX_BYTES = 2**31
@@ -78,7 +78,7 @@ def load(
     provider: str | None = None,
     threads: int | None = None,
     score: float | None = None,
-    spinning: bool = False,
+    runtime: Runtime | None = None,
 ) -> OnnxDetector:
     """Return a detector by its name in the store or by the path of an ONNX file.
 
@@ -86,7 +86,7 @@ def load(
         provider: an ONNX Runtime provider or its short name; None is the CPU.
         threads: of one inference; None leaves it to ONNX Runtime.
         score: reports boxes from this score on, instead of the card's threshold.
-        spinning: see ``OnnxDetector``.
+        runtime: see ``OnnxDetector``.
 
     Raises:
         ModelError: nothing by that name, no card for the file, another hash than its card's, or a model
@@ -113,7 +113,7 @@ def load(
         provider=provider,
         threads=threads,
         score=score,
-        spinning=spinning,
+        runtime=runtime,
     )
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -116,9 +117,18 @@ class MjpegCamera:
     Attributes:
         sending: cleared, connections stay open and nothing comes.
         refusing: set, every request is answered with 503.
+
+    Args:
+        certificate: and key, for https.
     """
 
-    def __init__(self, *, rate: float = 20.0, size: tuple[int, int] = (320, 240)) -> None:
+    def __init__(
+        self,
+        *,
+        rate: float = 20.0,
+        size: tuple[int, int] = (320, 240),
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         self.rate, self.size = rate, size
         self.sending = threading.Event()
         self.sending.set()
@@ -147,7 +157,12 @@ class MjpegCamera:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/video.mjpg"
+        scheme = "http"
+        if certificate is not None:
+            scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/video.mjpg"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

@@ -23,7 +23,7 @@ from broker.collector.intake import Intake
 from broker.collector.store import Store, stored_events
 from broker.collector.tables import blobs, nodes
 from broker.embedded import free_port, start_broker
-from broker.wire import Status
+from broker.wire import Event, Status
 from calibration.plane import Plane, plane_of
 from calibration.site import Site, load_site
 from edge import dispatch
@@ -89,14 +89,17 @@ class DrawnStreet:
     image_size = (640, 480)
     gaps: tuple[Gap, ...] = ()
 
-    def __init__(self, plane: Plane, *, seconds: float, hangs: bool = False) -> None:
+    def __init__(
+        self, plane: Plane, *, seconds: float, hangs: bool = False, time_sigma_s: float = 0.01
+    ) -> None:
+        self._time_sigma_s = time_sigma_s
         self._plane, self._frames, self._hangs = plane, int(seconds * RATE_HZ), hangs
         self._seen = -1
         self.ended = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self._frames):
-            yield Frame(index, START + index / RATE_HZ, 0.01, np.zeros((480, 640, 3), np.uint8))
+            yield Frame(index, START + index / RATE_HZ, self._time_sigma_s, np.zeros((480, 640, 3), np.uint8))
         if self._hangs:
             time.sleep(60)
 
@@ -118,13 +121,15 @@ class DrawnStreet:
         )
 
 
-def node(folder: Path, outbox: Outbox, *, seconds: float = 6.0, hangs: bool = False) -> Node:
+def node(
+    folder: Path, outbox: Outbox, *, seconds: float = 6.0, hangs: bool = False, time_sigma_s: float = 0.01
+) -> Node:
     config: NodeConfig = load_node(folder / "node.toml")
     site: Site = load_site(folder / "site.toml")
     plane = plane_of(site)
     assert plane is not None
     history = SignalHistory([SignalReading("N", "red", START - 5.0, 0.05, "file")])
-    street = DrawnStreet(plane, seconds=seconds, hangs=hangs)
+    street = DrawnStreet(plane, seconds=seconds, hangs=hangs, time_sigma_s=time_sigma_s)
     inputs = Inputs(
         site=site,
         plane=plane,
@@ -180,6 +185,18 @@ def test_sigterm_ends_in_order_with_everything_committed(folder: Path) -> None:
         timer.join()
         kinds = [row.kind for row in outbox.take(math.inf, 10)]
     assert sorted(kinds) == ["clip", "counts", "event", "plate"]
+
+
+def test_a_clock_that_nothing_keeps_leaves_red_undecidable(folder: Path) -> None:
+    with Outbox(folder / "outbox.db") as outbox:
+        started = node(folder, outbox, time_sigma_s=math.inf)
+        timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.start()
+        assert started.run() is Outcome.DONE
+        timer.join()
+        (found,) = [Event.decode(row.payload) for row in outbox.take(math.inf, 10) if row.kind == "event"]
+    assert (found.rule, found.outcome, found.time_sigma_s) == ("red_light_entry", "undecidable", None)
+    assert found.measures["into_red_s"].sigma is None  # unknown is a value
 
 
 def test_a_source_that_hangs_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

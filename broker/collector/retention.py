@@ -54,6 +54,7 @@ KEPT: dict[str, str] = {
     "deliveries": "what was published, and to whom",
     "plans": "the plan of a site: configuration",
     "runs": "numbers of messages: nothing of the street",
+    "begun": "numbers of messages: nothing of the street",
     "sweeps": "when was swept: nothing of the street",
     "accounts": "until an administrator closes it: who may sign in",
     "roles": "as long as the account",

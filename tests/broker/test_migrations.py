@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,13 @@ def test_a_store_of_an_earlier_version_keeps_its_rows(empty_database: str, revis
     with store.read() as connection:
         assert gaps(connection, SITE, NODE) == []
     store.close()
+
+
+def test_collectors_that_start_at_once_make_the_tables_once(empty_database: str) -> None:
+    stores = [Store(empty_database) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(Store.migrate, stores))
+    with stores[0].read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    for store in stores:
+        store.close()

@@ -154,7 +154,9 @@ def _start(software: Software, path: str, port: int, max_packet_bytes: int | Non
         config = folder / "mosquitto.conf"
         config.write_text(
             f"listener {port} {LOOPBACK}\nallow_anonymous true\npersistence false\n"
-            "max_queued_messages 10000\nmax_inflight_messages 200\n"
+            # mosquitto 2.0.11 counts every message it ever queued for a subscriber: a limit of 10,000 is
+            # reached for good, and whatever cannot leave at once is acknowledged and dropped from then on.
+            "max_queued_messages 2000000000\nmax_inflight_messages 200\n"
             "log_dest stderr\nlog_type error\nlog_type warning\n"
             + (f"max_packet_size {max_packet_bytes}\n" if max_packet_bytes else "")
         )

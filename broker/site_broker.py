@@ -29,6 +29,7 @@ from broker.topics import INTAKE, MAX_BYTES, publication_topic
 
 Kind = Literal["node", "collector"]
 PORT = 8883
+MEMORY_BYTES = 512 * 2**20
 _NODE = re.compile(r"[a-z0-9-]{1,40}")
 _HOST = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
 # A node's id holds no dot, so no node can be named as a collector is.
@@ -247,9 +248,11 @@ acl_file {folder}/acl
 # Nothing is kept on this disk: an outbox holds each message until its receipt.
 persistence false
 max_packet_size {largest}
-max_queued_messages 10000
+# mosquitto 2.0.11 counts every message and byte it ever queued: such a limit is reached for good one day.
+# A node sends 20 without a receipt at most, and a collector that stands still is dropped in half a minute.
+max_queued_messages 2000000000
 max_inflight_messages 200
-max_queued_bytes {64 * largest}
+memory_limit {MEMORY_BYTES}
 log_type error
 log_type warning
 log_type notice

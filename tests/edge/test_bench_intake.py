@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from broker.embedded import mosquitto_path
+from broker.embedded import mosquitto_path, start_broker
 from broker.wire import Event
-from edge.bench.flood import event_payload
+from edge.bench.flood import Flood, event_payload, joined, listener
 from edge.bench.intake import intake_speed
 from edge.bench.packets import PUBLISH, Reader, publish, published
 from edge.errors import InputError
@@ -21,6 +21,18 @@ def test_a_short_run_measures_all_it_says() -> None:
     assert min(speed.broker_per_s, speed.collector_per_s, speed.many_nodes_per_s) > 0
     assert min(speed.collector_cpu_us, speed.first_mib, speed.last_mib) > 0
     assert speed.ratio == pytest.approx(speed.collector_per_s / speed.broker_per_s, abs=0.001)
+
+
+@pytest.mark.skipif(mosquitto_path() is None, reason="mosquitto is not installed")
+def test_the_broker_goes_on_after_ten_thousand_queued_messages() -> None:
+    with start_broker(software="mosquitto") as broker:
+        nodes, bare = joined(broker.port, range(5)), listener(broker.port)
+        flood = Flood(nodes, bare)
+        for _ in range(3):
+            flood.run(5000, timeout_s=10)
+        assert flood.taken == 15_000
+        for client in (*nodes, bare):
+            client.socket.close()
 
 
 def test_too_few_events_are_told() -> None:

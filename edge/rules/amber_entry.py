@@ -57,10 +57,10 @@ def amber_entry(entry: Entry, signals: Signals) -> Finding | None:
 def _at_onset(entry: Entry, time: float, time_sigma_s: float) -> dict[str, Measure]:
     """Return distance to the line and speed at an instant; nothing where the track was not seen then."""
     rows = entry.path.rows[: entry.path.done]
-    if not len(rows) or not rows[0, TIME] <= time <= rows[-1, TIME]:
-        return {}
     first, last = entry.path.span(time - 1.5, time + 1.5)
     rows = rows[first:last]
+    if not len(rows) or not rows[0, TIME] <= time <= rows[-1, TIME]:
+        return {}
     before_m = -entry.frame.beyond_m(*front(rows))
 
     def at(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

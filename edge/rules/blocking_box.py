@@ -43,12 +43,15 @@ from edge.scene import Signals
 STANDING_MPS = 0.5
 # It stands inside at red for at least this long.
 CONFIRM_S = 1.0
+# Who entered just before red may still be rolling up to the queue then.
+COMING_S = 1.5
 # Longer after red is not followed: the record says "at least".
 FOLLOW_S = 10.0
 # A red later than this after the entry is another story.
 LONGEST_S = 60.0
 # Who stands ahead: bumper to bumper no farther than this, facing much the same way.
 AHEAD_M = 6.0
+ASIDE_M = 2.5
 SAME_WAY_COSINE = math.cos(math.radians(60))
 # Slower than this at the moment of the entry the one ahead was seen to be stuck.
 STUCK_MPS = 2.5
@@ -107,11 +110,13 @@ def judge_inside(
         still = inside & (rows[:, SPEED] < STANDING_MPS)
         if not still.any():
             continue
-        moved = np.flatnonzero(~inside)
+        came = int(np.flatnonzero(inside)[0])
+        moved = came + np.flatnonzero(~inside[came:])
         left = float(rows[int(moved[0]), TIME]) if len(moved) else float(rows[-1, TIME])
         if not len(moved) and now < red + FOLLOW_S and not path.ended:
             return False, None
-        if _stood_s(rows[:, TIME], still) < CONFIRM_S or not _stuck_behind(entry, red, board):
+        soon = rows[:, TIME] <= red + CONFIRM_S + COMING_S
+        if _stood_s(rows[soon, TIME], still[soon]) < CONFIRM_S or not _stuck_behind(entry, red, board):
             return True, None
         return True, _finding(entry, box, signals, inside_s=left - red)
     known = path.ended or now > red + CONFIRM_S + 0.5
@@ -136,6 +141,7 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
     me = _row(own, at_red)
     if me is None:
         return False
+    nearest: tuple[float, TickTrack] | None = None
     for other in board.tracks.values():
         there = _row(other, at_red)
         if other is own or other.pedestrian or there is None or _speed_mps(other, at_red) > STANDING_MPS:
@@ -144,11 +150,13 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
         ahead = dx * me[TCX] + dy * me[TCY] - (me[TLENGTH] + there[TLENGTH]) / 2
         aside = abs(-dx * me[TCY] + dy * me[TCX])
         same = me[TCX] * there[TCX] + me[TCY] * there[TCY]
-        if not (-1.0 <= ahead <= AHEAD_M and aside < 2.0 and same > SAME_WAY_COSINE):
-            continue
-        if _row(other, at_entry) is not None and _speed_mps(other, at_entry) < STUCK_MPS:
-            return True
-    return False
+        in_its_way = -1.0 <= ahead <= AHEAD_M and aside < ASIDE_M and same > SAME_WAY_COSINE
+        # Who stands farther ahead says nothing: the one in between came in after it, or from elsewhere.
+        if in_its_way and (nearest is None or ahead < nearest[0]):
+            nearest = (ahead, other)
+    if nearest is None or _row(nearest[1], at_entry) is None:
+        return False
+    return _speed_mps(nearest[1], at_entry) < STUCK_MPS
 
 
 def _row(track: TickTrack, tick: int) -> Floats | None:

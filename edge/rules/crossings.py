@@ -17,6 +17,7 @@ from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
 from edge.rules.gate import (
     SET_OFF_SIGMA_S,
+    STOOD_S,
     Crossing,
     Gate,
     Instant,
@@ -31,13 +32,19 @@ from edge.rules.samples import Floats
 
 # Off the road by this much (or twice the error) a pedestrian is on the kerb or on the refuge island.
 OFF_M = 0.1
-# Who stands no farther out than this (and twice the error) waits at the kerb with the toes over it.
-WAITING_M = 0.1
+# Who stands no farther out than this waits at the kerb: half of the body, half a metre
+# deep, is still over it.
+WAITING_M = 0.25
+# Nearer than this (and twice the error) jitter may carry somebody over the kerb and back.
+AT_KERB_M = 0.1
+AVERAGED_S = 0.3
 # Who stood this near the kerb within the last second was waiting there.
 KERBSIDE_M = 0.5
 KERBSIDE_S = 1.0
 # Where positions are better known than this, jitter carries nobody over the kerb.
 NOISY_M = 0.03
+# The name under which a track's rows are kept for its step over the kerb; lines have theirs from 0.
+KERB = -1
 # A speed over ± 0.5 s tells of a set-off about this long before it happens.
 SPEED_LEAD_S = 0.2
 
@@ -116,6 +123,9 @@ class CrossingWatch:
             walk = self._walks[path.serial] = _Walk(Gate(real_m=road.real_start_m, back_m=OFF_M))
         if len(index):
             yield from self._walked(path, walk, index)
+        undecided = walk.gate.side == "band" or (walk.pending is not None and walk.start is None)
+        window = (walk.gate.before - LEARN_S, walk.gate.after + HALF_S) if undecided else None
+        path.keep(KERB, window)
         if path.ended:
             yield from self._ended(path, walk)
 
@@ -215,9 +225,7 @@ class CrossingWatch:
         went_on = set_off(crossing, *series)
         if crossing.stood is not None and went_on is not None:
             # Who waits with the toes over the kerb starts when going on; who stands farther out had started.
-            stood = min(int(np.searchsorted(rows[:, TIME], crossing.stood)), len(rows) - 1)
-            if rows[stood, DEPTH] <= WAITING_M + 2.0 * float(np.nan_to_num(rows[stood, SIGMA])):
-                instant = went_on
+            instant = _start_of_two(rows, instant, went_on, crossing.stood)
         instant = _end_of_wait(rows, instant) or instant
         x, y = (float(np.interp(instant.time, rows[:, TIME], rows[:, axis])) for axis in (X, Y))
         return Start(
@@ -251,6 +259,18 @@ class CrossingWatch:
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
 
 
+def _start_of_two(rows: Floats, stepped: Instant, went_on: Instant, stood: float) -> Instant:
+    """Return which of stepping on and going on was the start; unsure by half of what lies between them."""
+    there = (rows[:, TIME] >= stood - STOOD_S) & (rows[:, TIME] <= stood + 1e-6)
+    depth = rows[there, DEPTH]
+    # Averaged over the half second it stood, for one noisy position tells little.
+    sigma = float(np.nan_to_num(rows[there, SIGMA]).mean()) / math.sqrt(len(depth))
+    start = went_on if float(depth.mean()) <= WAITING_M else stepped
+    if abs(float(depth.mean()) - WAITING_M) > 2.0 * sigma:
+        return start
+    return replace(start, sigma_s=math.hypot(start.sigma_s, (went_on.time - stepped.time) / 2))
+
+
 def _end_of_wait(rows: Floats, instant: Instant) -> Instant | None:
     """Return when someone set off who stood at the kerb and whose position is too noisy to tell which side.
 
@@ -259,7 +279,11 @@ def _end_of_wait(rows: Floats, instant: Instant) -> Instant | None:
     """
     sigma = rows[:, SIGMA]
     noisy = np.isfinite(sigma) & (sigma > NOISY_M)
-    at_kerb = np.abs(rows[:, DEPTH]) <= WAITING_M + 2.0 * np.nan_to_num(sigma)
+    low = np.searchsorted(rows[:, TIME], rows[:, TIME] - AVERAGED_S)
+    high = np.searchsorted(rows[:, TIME], rows[:, TIME] + AVERAGED_S, side="right")
+    sums = np.concatenate((np.zeros(1), np.cumsum(rows[:, DEPTH])))
+    depth, count = (sums[high] - sums[low]) / (high - low), high - low
+    at_kerb = np.abs(depth) <= AT_KERB_M + 2.0 * np.nan_to_num(sigma) / np.sqrt(count)
     still = np.flatnonzero(noisy & at_kerb & standing(rows[:, SPEED], rows[:, SPEED_SIGMA]))
     # A speed is that of the half second around: it rises before the first step is made.
     if not len(still) or rows[still[-1], TIME] + SPEED_LEAD_S <= instant.time:

@@ -68,8 +68,20 @@ class Entry:
 
 @dataclass(slots=True)
 class _Watch:
+    """``last``: which row of the track was the last one usable, counted from its first."""
+
     gate: Gate
+    last: int = -2
     pending: list[Crossing] = field(default_factory=list)
+
+    def window(self) -> tuple[float, float] | None:
+        """Return the time around a crossing that is not decided yet."""
+        open_ = [(each.before, each.after) for each in self.pending]
+        if self.gate.side == "band":
+            open_.append((self.gate.before, self.gate.after))
+        if not open_:
+            return None
+        return min(before for before, _ in open_) - LEARN_S, max(after for _, after in open_) + HALF_S
 
 
 class EntryWatch:
@@ -95,6 +107,8 @@ class EntryWatch:
                 self._step(path, frame, fresh, watch)
             if watch is not None and watch.pending:
                 yield from self._resolved(path, frame, watch)
+            if watch is not None:
+                path.keep(frame.index, watch.window())
 
     def _new_gate(self) -> Gate:
         back = self._places.site.thresholds.stop_line_hysteresis_m
@@ -109,9 +123,12 @@ class EntryWatch:
         along = rows[:, CX] * frame.ahead[0] + rows[:, CY] * frame.ahead[1] > ALONG_COSINE
         usable = along & (beside <= BESIDE_LINE_M + sigma) & np.isfinite(f)
         rows, f, sigma = rows[usable], f[usable], sigma[usable]
-        columns = (rows[:, TIME], f, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma)
-        for sample in zip(*(column.tolist() for column in columns), strict=True):
-            crossing = watch.gate.feed(*sample)
+        away = index[usable] + path.forgotten - np.append(watch.last, index[usable][:-1] + path.forgotten) > 1
+        columns = (rows[:, TIME], f, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma, away)
+        if len(rows):
+            watch.last = int(index[usable][-1]) + path.forgotten
+        for *sample, beside_it in zip(*(column.tolist() for column in columns), strict=True):
+            crossing = watch.gate.feed(*sample, away=beside_it)
             if crossing is not None:
                 watch.pending.append(crossing)
 

@@ -71,9 +71,18 @@ class Gate:
         self.stood: float | None = None
         self.still_since = math.nan
 
-    def feed(self, time: float, f: float, standing: bool, sigma_m: float) -> Crossing | None:
-        """Take one sample; return the crossing it makes a fact."""
+    def feed(
+        self, time: float, f: float, standing: bool, sigma_m: float, *, away: bool = False
+    ) -> Crossing | None:
+        """Take one sample; return the crossing it makes a fact.
+
+        Args:
+            away: it was seen elsewhere since the last sample. Who passed beside the threshold and comes back
+                behind it has not crossed it.
+        """
         crossing = None
+        if away and time - self.last > GAP_S:
+            self.side, self.stood = "unknown", None
         if not standing:
             self.still_since = math.nan
         elif math.isnan(self.still_since):

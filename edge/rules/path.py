@@ -35,16 +35,21 @@ class Path:
     carriageway), and what is understood once the following half second is known: CX, CY the unit heading,
     SPEED, VX, VY the velocity by least squares over ± 0.5 s with its 1-sigma error SPEED_SIGMA,
     SX, SY the position on that line where it is noisy.
-    Rows before ``done`` are understood. ``number`` is the tracker's, ``serial`` is never given twice.
+    Rows before ``done`` are understood, ``forgotten`` rows came before the first. ``number`` is the
+    tracker's, ``serial`` is never given twice.
     """
 
-    __slots__ = ("done", "ended", "first_time", "heading", "near", "number", "rows", "serial")
+    __slots__ = (
+        "done", "ended", "first_time", "forgotten", "heading", "kept", "near", "number", "rows", "serial",
+    )  # fmt: skip
 
     def __init__(self, number: int, serial: int) -> None:
         self.number, self.serial = number, serial
         self.rows: Floats = np.empty((0, COLUMNS))
         self.near: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.done = 0
+        self.forgotten = 0
+        self.kept: dict[int, tuple[float, float]] = {}
         self.ended = False
         self.first_time = math.nan
         self.heading: tuple[float, float] | None = None
@@ -61,9 +66,25 @@ class Path:
         """Forget what is understood and older than anything can ask for."""
         if len(self.rows) and self.rows[0, TIME] < self.rows[-1, TIME] - 2 * KEPT_S:
             old = min(int(np.searchsorted(self.rows[:, TIME], self.rows[-1, TIME] - KEPT_S)), self.done)
-            # A copy, else the view would keep the whole of what it was cut from.
-            self.rows, self.near = self.rows[old:].copy(), self.near[old:].copy()
-            self.done -= old
+            wanted = np.ones(len(self.rows), dtype=bool)
+            wanted[:old] = False
+            for start, end in self.kept.values():
+                wanted[slice(*self.span(start, end))] = True
+            gone = int(len(wanted) - wanted.sum())
+            # Copies, else a view would keep the whole of what it was cut from.
+            self.rows, self.near = self.rows[wanted], self.near[wanted]
+            self.done -= gone
+            self.forgotten += gone
+
+    def keep(self, key: int, window: tuple[float, float] | None) -> None:
+        """Keep what was seen in a window of time, however long it is asked for; None: no longer.
+
+        A front may stand over its line for minutes before it goes on: when it got there is asked then.
+        """
+        if window is None:
+            self.kept.pop(key, None)
+        else:
+            self.kept[key] = window
 
     def kind_at(self, time: float) -> Kind:
         """Return the kind the track had most often in the two seconds around an instant."""

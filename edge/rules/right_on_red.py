@@ -21,15 +21,20 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.rules.entries import Entry, front
 from edge.rules.finding import Finding, Measure
-from edge.rules.path import CX, CY, SPEED, SPEED_SIGMA, TIME, X, Y
+from edge.rules.gate import noise_split
+from edge.rules.path import CX, CY, HALF_S, SIGMA, TIME, X, Y
 from edge.rules.red_light_entry import red_finding, red_verdict
+from edge.rules.samples import Floats
+from edge.rules.stopping import slowest
 from edge.scene import Signals
 
 # From here on a change of heading against the line's is a turn; a through lane bends less.
 TURNED_DEG = 40.0
+TURNED_M = 2.0
 # Who is this far past the line without having turned goes straight on.
 STRAIGHT_M = 30.0
 # A track that ends earlier: straight if it is at least this far and heads no farther off than this.
@@ -72,10 +77,11 @@ def _turn(entry: Entry, *, near_side: float) -> str | None:
     left = ahead[0] * rows[:, CY] - ahead[1] * rows[:, CX]
     angle = np.rad2deg(np.arctan2(left, along)) * near_side
     away = np.hypot(rows[:, X] - entry.x, rows[:, Y] - entry.y)
-    turned = np.flatnonzero(np.abs(angle) >= TURNED_DEG)
     straight = np.flatnonzero(away >= STRAIGHT_M)
-    if len(turned) and (not len(straight) or turned[0] <= straight[0]):
-        return "near_side" if angle[turned[0]] > 0 else "far_side"
+    for side, towards in (("near_side", angle), ("far_side", -angle)):
+        turned = _stays(towards >= TURNED_DEG, rows[:, X], rows[:, Y])
+        if turned is not None and (not len(straight) or turned <= straight[0]):
+            return side
     if len(straight):
         return "straight"
     if path.ended and away[-1] >= ENDED_M and abs(angle[-1]) <= ENDED_DEG:
@@ -83,36 +89,48 @@ def _turn(entry: Entry, *, near_side: float) -> str | None:
     return None
 
 
+def _stays(turned: NDArray[np.bool_], x: Floats, y: Floats) -> int | None:
+    """Return the first sample from which on it is turned for some metres; None where it never is so long.
+
+    What stands or slides aside may face anywhere for a moment.
+    """
+    for first in np.flatnonzero(turned & ~np.concatenate((np.zeros(1, bool), turned[:-1]))).tolist():
+        back = np.flatnonzero(~turned[first:])
+        last = first + int(back[0]) if len(back) else len(turned) - 1
+        if np.hypot(x[first : last + 1] - x[first], y[first : last + 1] - y[first]).max() >= TURNED_M:
+            return int(first)
+    return None
+
+
 def _turn_finding(entry: Entry, signals: Signals) -> Finding | None:
     verdict = red_verdict(entry, signals)
     if verdict is None or entry.frame.line.right_on_red != "after_stop":
         return None
-    slowest = slowest_before(entry)
-    if slowest is None:
+    lowest = slowest_before(entry)
+    if lowest is None:
         verdict = "undecidable"
     else:
-        if slowest.value <= STOPPED_MPS:
+        if lowest.value <= STOPPED_MPS:
             return None
-        if slowest.value - 2 * slowest.sigma <= STOPPED_MPS:
+        if lowest.value - 2 * lowest.sigma <= STOPPED_MPS:
             verdict = "undecidable"
     finding = red_finding("right_on_red_without_stop", entry, signals, verdict)
-    if slowest is None:
+    if lowest is None:
         return finding
-    return replace(finding, measures={**finding.measures, "min_speed_mps": slowest})
+    return replace(finding, measures={**finding.measures, "min_speed_mps": lowest})
 
 
 def slowest_before(entry: Entry) -> Measure | None:
     """Return the lowest speed in the last metres before the line; None where it was not seen there."""
     path = entry.path
-    first, last = path.span(entry.instant.time - 30.0, entry.instant.time)
-    rows = path.rows[first:last]
-    if not len(rows):
-        return None
+    first, last = path.span(entry.instant.time - 30.0, entry.instant.time + HALF_S)
+    rows = path.rows[first : min(last, path.done)]
     before_m = -entry.frame.beyond_m(*front(rows))
+    end = int(np.searchsorted(rows[:, TIME], entry.instant.time, side="right"))
     # Only the last approach counts: what lies before the last time it was farther away does not.
-    outside = np.flatnonzero(before_m > STOP_ZONE_M)
-    rows = rows[int(outside[-1]) + 1 if len(outside) else 0 :]
-    if not len(rows) or rows[-1, TIME] - rows[0, TIME] < 0.05:
+    outside = np.flatnonzero(before_m[:end] > STOP_ZONE_M)
+    start = int(outside[-1]) + 1 if len(outside) else 0
+    if end - start < 2 or rows[end - 1, TIME] - rows[start, TIME] < 0.05:
         return None
-    slowest = int(rows[:, SPEED].argmin())
-    return Measure(float(rows[slowest, SPEED]), float(rows[slowest, SPEED_SIGMA]))
+    jitter_m, _ = noise_split(rows[start:, TIME], before_m[start:], rows[start:, SIGMA])
+    return slowest(rows[:, TIME], rows[:, X], rows[:, Y], sigma_m=jitter_m, within=slice(start, end))

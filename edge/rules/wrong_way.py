@@ -32,11 +32,13 @@ class WrongWayWatch:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._gates: dict[tuple[int, int], Gate] = {}
+        self._last: dict[tuple[int, int], int] = {}
         self._pending: dict[tuple[int, int], Crossing] = {}
 
     def forget(self, path: Path) -> None:
         for frame in self._places.lines:
             self._gates.pop((path.serial, frame.index), None)
+            self._last.pop((path.serial, frame.index), None)
 
     def feed(self, path: Path, fresh: slice) -> Iterator[Finding]:
         """Take the rows of a path that were just understood; return what they make certain."""
@@ -62,7 +64,8 @@ class WrongWayWatch:
         within = frame.beside_m(x, y) < -WITHIN_M
         # A car that backs up faces its motion here, yet its tracker may know better.
         backing = rows[:, HX] * rows[:, CX] + rows[:, HY] * rows[:, CY] < -0.5
-        rows, up = rows[within & ~backing], -frame.beyond_m(x, y)[within & ~backing]
+        usable = within & ~backing
+        rows, up = rows[usable], -frame.beyond_m(x, y)[usable]
         if not len(rows):
             return
         gate = self._gates.get(key)
@@ -70,9 +73,12 @@ class WrongWayWatch:
             back_m = self._places.site.thresholds.stop_line_hysteresis_m
             gate = self._gates[key] = Gate(real_m=WRONG_WAY_M, back_m=back_m)
         sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
-        columns = (rows[:, TIME], up, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma)
-        for sample in zip(*(column.tolist() for column in columns), strict=True):
-            crossing = gate.feed(*sample)
+        numbers = index[usable] + path.forgotten
+        away = numbers - np.append(self._last.get(key, -2), numbers[:-1]) > 1
+        self._last[key] = int(numbers[-1])
+        columns = (rows[:, TIME], up, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma, away)
+        for *sample, elsewhere in zip(*(column.tolist() for column in columns), strict=True):
+            crossing = gate.feed(*sample, away=elsewhere)
             if crossing is not None:
                 self._pending[key] = crossing
 

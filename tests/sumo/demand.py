@@ -11,8 +11,9 @@ from tests.sumo.junctions import Junction
 def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -> Path:
     chance = random.Random(seed)
     runs_red = 'jmDriveAfterRedTime="{:.1f}" jmDriveRedSpeed="20" jmDriveAfterYellowTime="4"'
+    blocks = 'jmIgnoreKeepClearTime="0"' if junction.jammed else ""
     types = [
-        '<vType id="car" vClass="passenger" length="4.6" width="1.8" minGap="2.5"/>',
+        f'<vType id="car" vClass="passenger" length="4.6" width="1.8" minGap="2.5" {blocks}/>',
         '<vType id="truck" vClass="truck" length="9.5" width="2.5"/>',
         '<vType id="motorcycle" vClass="motorcycle" length="2.2" width="0.8"/>',
         f'<vType id="car_red" vClass="passenger" length="4.4" width="1.8" {runs_red.format(100)}/>',
@@ -24,6 +25,7 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
     ]
     weights = {"car": 40, "truck": 9, "motorcycle": 7, "car_red": 37, "truck_red": 3, "motorcycle_red": 4}
     rows: list[tuple[float, str]] = []
+    start = {leg.name: f"{leg.name}{'f' if leg.midblock_m else ''}" for leg in junction.legs}
     for leg in junction.legs:
         time = chance.uniform(0, 5)
         while time < end_s - 20:
@@ -32,12 +34,12 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
             rows.append(
                 (
                     time,
-                    f'<trip id="v{len(rows)}" type="{kind}" depart="{time:.1f}" from="{leg.name}i" '
-                    f'to="{towards.name}o" departLane="best" departSpeed="max" '
+                    f'<trip id="v{len(rows)}" type="{kind}" depart="{time:.1f}" from="{start[leg.name]}i" '
+                    f'to="{start[towards.name]}o" departLane="best" departSpeed="max" '
                     f'speedFactor="{chance.uniform(0.8, 1.1):.2f}"/>',
                 )
             )
-            time += chance.expovariate(1 / 9)
+            time += chance.expovariate(1 / junction.headway_s)
         time = chance.uniform(0, 5)
         while time < end_s - 60:
             kind = "ped_red" if chance.random() < 0.35 else "ped"
@@ -45,11 +47,21 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
             rows.append(
                 (
                     time,
-                    f'<person id="p{len(rows)}" type="{kind}" depart="{time:.1f}" departPos="130">'
+                    f'<person id="p{len(rows)}" type="{kind}" depart="{time:.1f}" departPos="-30">'
                     f'<walk from="{leg.name}i" to="{towards.name}o" arrivalPos="25"/></person>',
                 )
             )
             time += chance.expovariate(1 / 30)
+        time = chance.uniform(0, 5)
+        while leg.midblock_m and time < end_s - 60:
+            rows.append(
+                (
+                    time,
+                    f'<person id="p{len(rows)}" type="ped" depart="{time:.1f}" departPos="-15">'
+                    f'<walk from="{leg.name}fi" to="{leg.name}fo" arrivalPos="15"/></person>',
+                )
+            )
+            time += chance.expovariate(1 / 40)
     path = folder / "demand.rou.xml"
     path.write_text("<routes>" + "".join(types) + "".join(row for _, row in sorted(rows)) + "</routes>")
     return path

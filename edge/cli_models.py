@@ -62,3 +62,19 @@ def models_evaluate(
     from edge.model_commands import evaluate_model
 
     raise typer.Exit(evaluate_model(name, video=video, truth=truth, as_json=json))
+
+
+@models_app.command("quantize")
+def models_quantize(
+    model: Annotated[str, typer.Argument(help="A model's name or path.")],
+    clip: Annotated[Path, typer.Option(help="A recording of the street it will see.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="Boxes drawn by hand for the clip: PETS/CVML XML.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Measure on so many frames; all without.")] = None,
+    most_lost: Annotated[float, typer.Option(help="Refuse if the average precision falls by more.")] = 0.02,
+) -> None:
+    """A network's convolutions in 8 bits, calibrated on a clip; needs the extra [quantize]."""
+    from edge.quantize_command import quantize
+
+    raise typer.Exit(quantize(model, clip=clip, truth=truth, frames=frames, most_lost=most_lost))

@@ -214,6 +214,27 @@ def read_card(text: str, *, origin: str) -> Card:
         raise ModelError(_lines(origin, error)) from error
 
 
+def card_toml(card: Card) -> str:
+    """Return the TOML text of a card, which reads as the same card again."""
+    lines: list[str] = []
+    tables: list[str] = []
+    for name, value in card.model_dump(mode="json", exclude_none=True).items():
+        if isinstance(value, dict):
+            if value:
+                tables += [
+                    "",
+                    f"[{name}]",
+                    *(f"{_key(key)} = {json.dumps(each)}" for key, each in value.items()),
+                ]
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+
+
 @cache
 def coco80() -> tuple[str, ...]:
     """Return the 80 classes of COCO in the order in which detectors trained on it number them."""

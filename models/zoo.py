@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.card import Card, ModelError, read_card, shipped_cards
+from models.card import Card, ModelError, card_toml, read_card, shipped_cards
 from models.onnx import OnnxDetector, Runtime
 
 TIMEOUT_S = 20.0
@@ -154,6 +154,27 @@ def add(file: Path, *, card: Path | None) -> Listed:
     path = _stored(chosen)
     _write(path, weights)
     return Listed(chosen, path)
+
+
+def weights_of(name_or_path: str) -> bytes:
+    """Return a model's file, as ``load`` would verify and run it.
+
+    Raises:
+        ModelError: see ``load``.
+    """
+    return _read(Path(name_or_path) if _is_path(name_or_path) else _stored(_known(name_or_path)))
+
+
+def keep(weights: bytes, card: Card) -> Listed:
+    """Take a model made here into the store, with its card.
+
+    Raises:
+        ModelError: it is not the file its card says, or the store cannot be written.
+    """
+    _verify(weights, card, origin=card.name)
+    _write(store_folder() / f"{card.name}.toml", card_toml(card).encode())
+    _write(_stored(card), weights)
+    return Listed(card, _stored(card))
 
 
 def pull(name: str, *, timeout_s: float = TIMEOUT_S, progress: Progress | None = None) -> Listed:

@@ -172,11 +172,11 @@ class LocalChain:
     def serve(self, port: int = 8080) -> None:
         """Show the review page on loopback until Ctrl-C."""
         from broker.collector.clips import ClipFolder
-        from broker.collector.review.server import ReviewServer
+        from broker.collector.review.server import ALONE, ReviewServer
         from broker.collector.store import Store
 
         store = Store(self._database)
-        page = ReviewServer(store, ClipFolder(self.folder / "clips"), port=port, link=True)
+        page = ReviewServer(store, ClipFolder(self.folder / "clips"), port=port, link=True, settings=ALONE)
         page.start()
         print(f"Review page: {page.url}   (Ctrl-C ends it)", flush=True)  # noqa: T201 — what a person waits for
         try:

@@ -1,21 +1,44 @@
-"""What operators decided: append-only, undone by another row, counted only where confirmed."""
+"""The queue and what stands decided: read from what ``deciding`` keeps beside each event."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Subquery, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Subquery,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
-from broker.collector import audit
-from broker.collector.tables import blobs, counts, decisions, events
+from broker.collector.deciding import VERDICTS as VERDICTS
+from broker.collector.deciding import Verdict as Verdict
+from broker.collector.deciding import decide as decide
+from broker.collector.deciding import undo as undo
+from broker.collector.tables import blobs, claims, counts, decisions, events
 
-Verdict = Literal["confirm", "reject", "unclear"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 PAGE = 50
 # The sites somebody may see; None: all of them.
 Sites = frozenset[str] | None
+# Tallies count as far as this; more are "1000+".
+MOST_COUNTED = 1000
+State = Literal["undecided", "confirm", "reject", "unclear"]
+TABS: Mapping[State, str] = {
+    "undecided": "open",
+    "confirm": "confirm",
+    "reject": "reject",
+    "unclear": "unclear",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,67 +49,25 @@ class Item:
     verdict: str | None
     clip_kept: bool
     plate: str | None
+    claimed_by: str | None = None
+    claimed_until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What of the queue is wanted; None means any."""
+    """What of the queue is wanted; None means any, and what is to decide where no state is named."""
 
-    state: Literal["undecided", "confirm", "reject", "unclear"] | None = None
+    state: State | None = None
     site: str | None = None
     rule: str | None = None
 
 
 def verdicts() -> Subquery:
-    """Return (event, verdict): the last decision of each event that has not been taken back."""
-    undone = select(decisions.c.undoes).where(decisions.c.undoes.is_not(None))
-    last = (
-        select(func.max(decisions.c.n).label("n"))
-        .where(decisions.c.verdict != "undo", decisions.c.n.not_in(undone))
-        .group_by(decisions.c.event)
-        .subquery("last")
-    )
+    """Return (event, verdict): what counts of each event that is decided."""
     return (
-        select(decisions.c.event, decisions.c.verdict)
-        .join(last, last.c.n == decisions.c.n)
+        select(events.c.id.label("event"), events.c.verdict)
+        .where(events.c.verdict.is_not(None))
         .subquery("verdicts")
-    )
-
-
-def decide(connection: Connection, event: str, verdict: Verdict, *, reviewer: str, now_s: int) -> bool:
-    """Add a decision; False where there is no such event."""
-    if connection.execute(select(events.c.id).where(events.c.id == event)).first() is None:
-        return False
-    _add(connection, {"event": event, "verdict": verdict, "undoes": None}, reviewer, now_s)
-    return True
-
-
-def undo(connection: Connection, *, reviewer: str, now_s: int) -> str | None:
-    """Take back the reviewer's last decision still standing; return its event, None where there is none."""
-    undone = select(decisions.c.undoes).where(decisions.c.undoes.is_not(None))
-    last = connection.execute(
-        select(decisions.c.n, decisions.c.event)
-        .where(decisions.c.verdict != "undo", decisions.c.reviewer == reviewer, decisions.c.n.not_in(undone))
-        .order_by(decisions.c.n.desc())
-        .limit(1)
-    ).first()
-    if last is None:
-        return None
-    _add(connection, {"event": last.event, "verdict": "undo", "undoes": last.n}, reviewer, now_s)
-    return str(last.event)
-
-
-def _add(connection: Connection, row: dict[str, Any], reviewer: str, now_s: int) -> None:
-    """Write a decision, and all of it into the audit trail."""
-    row = {**row, "decided_s": now_s, "reviewer": reviewer}
-    key = connection.execute(decisions.insert(), row).inserted_primary_key
-    audit.append(
-        connection,
-        actor=reviewer,
-        action="undo" if row["verdict"] == "undo" else "decide",
-        subject=row["event"],
-        detail={"n": int(key[0]) if key else 0, **row},
-        now_s=now_s,
     )
 
 
@@ -95,59 +76,137 @@ def queue(
     wanted: Filter,
     *,
     sites: Sites = None,
+    reviewer: str | None = None,
+    free_at_s: int | None = None,
     after: Item | None = None,
     limit: int = PAGE,
 ) -> list[Item]:
-    """Return a page of events: undecided first, then newest bin first; within a bin in random (id) order."""
-    verdict = verdicts()
-    decided = case((verdict.c.verdict.is_(None), 0), else_=1)
-    statement = _items(verdict).where(*_conditions(wanted, verdict, sites))
+    """Return a page of events: the most severe and most uncertain first, then in random (id) order.
+
+    One walk along an index per site, so that a page takes as long at a million events as at a hundred.
+
+    Args:
+        reviewer: leaves out what this person has decided and somebody else has to look at now.
+        free_at_s: leaves out what another person looks at then.
+        after: the last item of the page before.
+    """
+    conditions = [events.c.tab == TABS[wanted.state or "undecided"]]
+    if wanted.rule is not None:
+        conditions.append(events.c.rule == wanted.rule)
     if after is not None:
-        here, bin_s, id_ = int(after.verdict is not None), after.event["time_s"], after.event["id"]
-        statement = statement.where(
-            or_(
-                decided > here,
-                and_(decided == here, events.c.time_s < bin_s),
-                and_(decided == here, events.c.time_s == bin_s, events.c.id > id_),
-            )
+        here = (after.event["urgency"], after.event["id"])
+        conditions.append(tuple_(events.c.urgency, events.c.id) > here)
+    if reviewer is not None:
+        conditions.append(or_(events.c.wants.not_in(("second", "third")), ~_decided_by(reviewer)))
+    if free_at_s is not None and reviewer is not None:
+        taken = exists().where(
+            claims.c.event == events.c.id, claims.c.until_s >= free_at_s, claims.c.reviewer != reviewer
         )
-    rows = connection.execute(statement.order_by(decided, events.c.time_s.desc(), events.c.id).limit(limit))
+        conditions.append(~taken)
+    walks = [
+        select(events.c.id.label("id"), events.c.urgency.label("urgency"))
+        .where(*conditions, *place)
+        .order_by(events.c.urgency, events.c.id)
+        .limit(limit)
+        for place in _places(connection, wanted, sites)
+    ]
+    if not walks:
+        return []
+    page = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
+    first = select(page).order_by(page.c.urgency, page.c.id).limit(limit).subquery("page")
+    rows = connection.execute(
+        _items().join(first, first.c.id == events.c.id).order_by(events.c.urgency, events.c.id)
+    )
     return [_item(row) for row in rows.mappings()]
 
 
 def one(connection: Connection, event: str) -> Item | None:
     """Return one event, None where there is none."""
-    row = connection.execute(_items(verdicts()).where(events.c.id == event)).mappings().first()
+    row = connection.execute(_items().where(events.c.id == event)).mappings().first()
     return None if row is None else _item(row)
 
 
 def next_undecided(
-    connection: Connection, wanted: Filter, *, sites: Sites = None, after: Item | None
+    connection: Connection,
+    wanted: Filter,
+    *,
+    sites: Sites = None,
+    reviewer: str | None = None,
+    now_s: int | None = None,
+    after: Item | None,
 ) -> Item | None:
     """Return the next event to decide: the first behind ``after`` in the queue, else the first of all."""
-    undecided = Filter(state="undecided", site=wanted.site, rule=wanted.rule)
-    if after is not None:
-        # Where it stood in the queue, whether or not it has been decided meanwhile.
-        stood = Item(after.event, None, after.clip_kept, after.plate)
-        found = queue(connection, undecided, sites=sites, after=stood, limit=1)
-        if found:
-            return found[0]
-    skip = after.event["id"] if after is not None else None
-    first = queue(connection, undecided, sites=sites, limit=2)
-    return next((item for item in first if item.event["id"] != skip), None)
+    undecided = Filter(site=wanted.site, rule=wanted.rule)
+    for start in (after, None) if after is not None else (None,):
+        found = queue(
+            connection,
+            undecided,
+            sites=sites,
+            reviewer=reviewer,
+            free_at_s=now_s,
+            after=start,
+            limit=2,
+        )
+        for item in found:
+            if after is None or item.event["id"] != after.event["id"]:
+                return item
+    return None
 
 
-def tallies(connection: Connection, wanted: Filter, *, sites: Sites = None) -> dict[str, int]:
-    """Return how many events there are per verdict, and ``undecided``."""
-    verdict = verdicts()
-    state = func.coalesce(verdict.c.verdict, "undecided")
-    rows = connection.execute(
-        select(state, func.count())
-        .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
-        .where(*_conditions(Filter(None, wanted.site, wanted.rule), verdict, sites))
-        .group_by(state)
-    ).all()
-    return {"undecided": 0, **dict.fromkeys(VERDICTS, 0), **{row[0]: row[1] for row in rows}}
+def tallies(
+    connection: Connection, wanted: Filter, *, sites: Sites = None, reviewer: str | None = None
+) -> dict[str, int]:
+    """Return how many events there are per verdict and undecided, none counted beyond MOST_COUNTED."""
+    found = {}
+    for state, tab in TABS.items():
+        conditions = [events.c.tab == tab]
+        if wanted.rule is not None:
+            conditions.append(events.c.rule == wanted.rule)
+        if reviewer is not None and tab == "open":
+            conditions.append(or_(events.c.wants.not_in(("second", "third")), ~_decided_by(reviewer)))
+        walks = [
+            select(events.c.id).where(*conditions, *place).limit(MOST_COUNTED)
+            for place in _places(connection, wanted, sites)
+        ]
+        if not walks:
+            found[str(state)] = 0
+            continue
+        some = union_all(*(select(walk.subquery()) for walk in walks)).limit(MOST_COUNTED).subquery()
+        found[str(state)] = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    return found
+
+
+def known_sites(connection: Connection, sites: Sites = None) -> list[str]:
+    """Return the sites there are events of, by a leap along the index from one to the next."""
+    found: list[str] = []
+    last = ""
+    while (
+        site := connection.execute(select(func.min(events.c.site)).where(events.c.site > last)).scalar()
+    ) is not None:
+        last = str(site)
+        if sites is None or last in sites:
+            found.append(last)
+    return found
+
+
+def _places(connection: Connection, wanted: Filter, sites: Sites) -> list[tuple[ColumnElement[bool], ...]]:
+    """Return the condition of each walk: all sites at once where nothing is asked, else a walk a site."""
+    if wanted.site is not None:
+        allowed = sites is None or wanted.site in sites
+        return [(events.c.site == wanted.site,)] if allowed else []
+    if sites is None and wanted.rule is None:
+        return [()]
+    return [(events.c.site == site,) for site in known_sites(connection, sites)]
+
+
+def _decided_by(reviewer: str) -> ColumnElement[bool]:
+    undoing = decisions.alias("undoing")
+    return exists().where(
+        decisions.c.event == events.c.id,
+        decisions.c.reviewer == reviewer,
+        decisions.c.verdict != "undo",
+        ~exists().where(undoing.c.undoes == decisions.c.n),
+    )
 
 
 def confirmed(connection: Connection) -> list[Mapping[str, Any]]:
@@ -155,7 +214,6 @@ def confirmed(connection: Connection) -> list[Mapping[str, Any]]:
 
     Only ``confirmed`` is a finding; the others say how much of the review is done.
     """
-    verdict = verdicts()
 
     def how_many(state: ColumnElement[bool]) -> ColumnElement[int]:
         return func.sum(case((state, 1), else_=0))
@@ -166,12 +224,11 @@ def confirmed(connection: Connection) -> list[Mapping[str, Any]]:
             events.c.place,
             events.c.rule,
             events.c.road_user,
-            how_many(verdict.c.verdict == "confirm").label("confirmed"),
-            how_many(verdict.c.verdict == "reject").label("rejected"),
-            how_many(verdict.c.verdict == "unclear").label("unclear"),
-            how_many(verdict.c.verdict.is_(None)).label("undecided"),
+            how_many(events.c.verdict == "confirm").label("confirmed"),
+            how_many(events.c.verdict == "reject").label("rejected"),
+            how_many(events.c.verdict == "unclear").label("unclear"),
+            how_many(events.c.verdict.is_(None)).label("undecided"),
         )
-        .select_from(events.outerjoin(verdict, verdict.c.event == events.c.id))
         .group_by(events.c.site, events.c.place, events.c.rule, events.c.road_user)
         .order_by(events.c.site, events.c.rule, events.c.place, events.c.road_user)
     )
@@ -188,36 +245,34 @@ def exposure(connection: Connection) -> dict[tuple[str, str, str], int]:
     return {(site, place, kind): int(total) for site, place, kind, total in rows}
 
 
-def choices(connection: Connection, *, sites: Sites = None) -> tuple[list[str], list[str]]:
-    """Return the sites and the rules there are events of."""
-    known = connection.execute(select(events.c.site).distinct().order_by(events.c.site)).scalars()
-    rules = connection.execute(select(events.c.rule).distinct().order_by(events.c.rule)).scalars()
-    return [site for site in known if sites is None or site in sites], list(rules)
+def choices(connection: Connection, *, sites: Sites = None) -> list[str]:
+    """Return the sites to choose from."""
+    return known_sites(connection, sites)
 
 
-def _items(verdict: Subquery) -> Select[Any]:
+def _items() -> Select[Any]:
     return select(
-        events, verdict.c.verdict, blobs.c.hash.label("kept"), blobs.c.plate.label("drawn_on")
+        events,
+        blobs.c.hash.label("kept"),
+        blobs.c.plate.label("drawn_on"),
+        claims.c.reviewer.label("claimed_by"),
+        claims.c.until_s.label("claimed_until_s"),
     ).select_from(
-        events.outerjoin(verdict, verdict.c.event == events.c.id).outerjoin(
-            blobs, blobs.c.hash == events.c.clip
+        events.outerjoin(blobs, blobs.c.hash == events.c.clip).outerjoin(
+            claims, claims.c.event == events.c.id
         )
     )
 
 
-def _conditions(wanted: Filter, verdict: Subquery, sites: Sites) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [] if sites is None else [events.c.site.in_(sites)]
-    if wanted.state == "undecided":
-        conditions.append(verdict.c.verdict.is_(None))
-    elif wanted.state is not None:
-        conditions.append(verdict.c.verdict == wanted.state)
-    if wanted.site is not None:
-        conditions.append(events.c.site == wanted.site)
-    if wanted.rule is not None:
-        conditions.append(events.c.rule == wanted.rule)
-    return conditions
-
-
 def _item(row: RowMapping) -> Item:
     event = {column.name: row[column.name] for column in events.columns}
-    return Item(event, row["verdict"], row["kept"] is not None, row["drawn_on"])
+    # A look that somebody else's must not colour: what was decided before is not shown.
+    verdict = None if row["tab"] == "open" else row["verdict"]
+    return Item(
+        event,
+        verdict,
+        row["kept"] is not None,
+        row["drawn_on"],
+        row["claimed_by"],
+        row["claimed_until_s"] or 0,
+    )

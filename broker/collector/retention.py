@@ -59,6 +59,9 @@ KEPT: dict[str, str] = {
     "accounts": "until an administrator closes it: who may sign in",
     "roles": "as long as the account",
     "sessions": "hours: forgotten at the next sign-in after they are over",
+    "claims": "minutes: taken over or forgotten once they are over",
+    "rechecks": "days: gone once they are due",
+    "secrets": "a number drawn once: nothing of the street",
     "audit_ends": "where the audit begins and ends: two hashes",
 }
 

@@ -24,6 +24,7 @@ from broker.collector.insert import insert_new as insert_new
 from broker.collector.insert import upsert as upsert
 from broker.collector.sequence import begin, note
 from broker.collector.sequence import gaps as gaps
+from broker.collector.severity import ranks
 from broker.collector.tables import blobs, counts, dead_letters, events, nodes
 from broker.wire import Counts, Event, Measure, Status, WireSignal
 
@@ -183,6 +184,7 @@ def event_row(record: Event) -> dict[str, Any]:
         "detector": record.detector,
         "software": record.software,
         "caused_by": str(record.caused_by) if record.caused_by else None,
+        **ranks(record),
     }
 
 

@@ -54,6 +54,16 @@ events = Table(
     Column("detector", String(40), nullable=False),
     Column("software", String(40), nullable=False),
     Column("caused_by", String(36)),
+    # What the queue is ordered and told apart by (severity.py, deciding.py); reckoned, never told by a node.
+    Column("severity", Integer, nullable=False, server_default="0"),
+    Column("urgency", Integer, nullable=False, server_default="0"),  # smaller is sooner
+    Column("tab", String(8), nullable=False, server_default="open"),  # open, or the verdict
+    Column("wants", String(8), nullable=False, server_default="first"),  # which look is next, "" for none
+    Column("second", Integer, nullable=False, server_default="0"),  # 1: two people have to agree
+    Column("verdict", String(8)),  # what counts
+    Index("ix_events_tab", "tab", "urgency", "id"),
+    Index("ix_events_site_tab", "site", "tab", "urgency", "id"),
+    Index("ix_events_rule_tab", "site", "rule", "tab", "urgency", "id"),
     Index("ix_events_queue", "time_s", "id"),
     Index("ix_events_site", "site", "rule", "time_s"),
     Index("ix_events_clip", "clip"),
@@ -96,6 +106,9 @@ decisions = Table(
     Column("undoes", Serial, ForeignKey("decisions.n"), unique=True),
     Column("decided_s", BigInteger, nullable=False),
     Column("reviewer", String(40), nullable=False),
+    Column("reason", String(40)),
+    Column("purpose", String(8)),  # first, second, third, recheck
+    Column("took_s", Integer),  # from opening the event to deciding; None where nobody measured
     CheckConstraint("verdict IN ('confirm', 'reject', 'unclear', 'undo')", name="verdict"),
     CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undo"),
     Index("ix_decisions_event", "event", "n"),
@@ -336,4 +349,31 @@ deliveries = Table(
     CheckConstraint("state IN ('queued', 'delivered', 'dead')", name="state"),
     UniqueConstraint("publication", "webhook", name="uq_deliveries_webhook"),
     Index("ix_deliveries_due", "state", "next_s"),
+)
+
+# Who looks at an event just now, so that no two do unknowingly.
+claims = Table(
+    "claims",
+    metadata,
+    Column("event", String(36), primary_key=True),
+    Column("reviewer", String(40), nullable=False),
+    Column("since_s", BigInteger, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+)
+
+# Decided events that come up once more, unmarked, to see whether the same is decided again.
+rechecks = Table(
+    "rechecks",
+    metadata,
+    Column("event", String(36), primary_key=True),
+    Column("due_s", BigInteger, nullable=False),
+    Index("ix_rechecks_due_s", "due_s"),
+)
+
+# Numbers drawn once per store; which events get a second look follows from one of them.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(24), primary_key=True),
+    Column("value", String(64), nullable=False),
 )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from broker.collector import findings
 from broker.collector.clips import ClipFolder
 from broker.collector.review.guard import COOKIE, HEADERS, POLICY
-from broker.collector.review.server import ReviewError, ReviewServer
+from broker.collector.review.server import ALONE, ReviewError, ReviewServer
 from broker.collector.review.words import MEASURES, RULES, measure
 from broker.collector.store import Refusal, Store, keep, refuse
 from broker.collector.tables import decisions
@@ -26,6 +26,7 @@ from broker.wire import RULES as WIRE_RULES
 from broker.wire import Clip, Event, MeasureName
 from tests.broker.records import BIN_TIME, clip, counts, event, plate, status
 
+FIRST, SECOND = (UUID(f"{n:08x}-0000-4000-8000-000000000000") for n in (1, 2))
 NAMED = ["red_light_entry", "near_miss", "pedestrian_late_start"]
 
 
@@ -41,8 +42,8 @@ class Desk:
         plate_hash = clips.write(plate().encode())
         clip_hash = clips.write(clip(plate=plate_hash).encode())
         self.events = [
-            event(seq=1, clip=clip_hash),
-            event(seq=2, rule="near_miss", road_user2="bus", time=BIN_TIME - timedelta(minutes=5)),
+            event(seq=1, clip=clip_hash, id=FIRST),
+            event(seq=2, id=SECOND, rule="near_miss", road_user2="bus", time=BIN_TIME - timedelta(minutes=5)),
             event(seq=3, rule="pedestrian_late_start", time=BIN_TIME - timedelta(minutes=10), clip="00" * 32),
         ]
         with store.write() as connection:
@@ -59,7 +60,7 @@ class Desk:
             refuse(connection, [Refusal("nearmiss/v1/a/b/event", "ab" * 32, 9, "road_user: literal_error")])
         self.store = store
         self.clip_hash, self.plate_hash = clip_hash, plate_hash
-        self.server = ReviewServer(store, clips, link=True)
+        self.server = ReviewServer(store, clips, link=True, settings=ALONE)
         self.server.start()
         self.root = f"http://127.0.0.1:{self.server.port}"
         self.browser = httpx.Client(base_url=self.root, headers={"Sec-Fetch-Site": "same-origin"})
@@ -195,7 +196,7 @@ def test_a_change_comes_from_our_own_pages_only(
         "POST",
         path.format(id=scratch.events[0].id),
         cookie=scratch.session,
-        data={"verdict": "confirm"},
+        data={"choice": "confirm"},
         headers={name: value.format(root=scratch.root) for name, value in headers.items()},
     )
     assert answer.status_code == code
@@ -249,9 +250,12 @@ def test_the_queue_lists_events_with_their_numbers(desk: Desk) -> None:
 
 
 def test_a_decision_leads_to_the_next_and_can_be_undone(own_desk: Desk) -> None:
-    answer = own_desk.browser.post(own_desk.path(0) + "/decisions?site=main-5th", data={"verdict": "confirm"})
+    answer = own_desk.browser.post(own_desk.path(0) + "/decisions?site=main-5th", data={"choice": "confirm"})
     assert answer.status_code == 303
-    assert answer.headers["location"] == f"{own_desk.path(1)}?site=main-5th&said={own_desk.events[0].id}"
+    assert (
+        answer.headers["location"]
+        == f"{own_desk.path(1)}?site=main-5th&said={own_desk.events[0].id}&as=confirm"
+    )
     following = own_desk.page(answer.headers["location"])
     assert "Confirmed: red-light entry at N." in following
     assert "2 undecided" in following
@@ -263,8 +267,8 @@ def test_a_decision_leads_to_the_next_and_can_be_undone(own_desk: Desk) -> None:
 
 def test_the_last_decision_leads_to_the_queue(own_desk: Desk) -> None:
     for n, verdict in enumerate(("confirm", "reject", "unclear")):
-        answer = own_desk.browser.post(own_desk.path(n) + "/decisions", data={"verdict": verdict})
-    assert answer.headers["location"] == f"/?said={own_desk.events[2].id}"
+        answer = own_desk.browser.post(own_desk.path(n) + "/decisions", data={"choice": verdict})
+    assert answer.headers["location"] == f"/?said={own_desk.events[2].id}&as=unclear"
     text = own_desk.page(answer.headers["location"])
     assert "Unclear: pedestrian started late at N." in text
     statistics = own_desk.page("/statistics")
@@ -275,10 +279,10 @@ def test_the_last_decision_leads_to_the_queue(own_desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("path", "data", "code"),
     [
-        pytest.param("/events/{id}/decisions", {"verdict": "undo"}, 422, id="no such verdict"),
+        pytest.param("/events/{id}/decisions", {"choice": "undo"}, 422, id="no such verdict"),
         pytest.param("/events/{id}/decisions", {}, 422, id="none"),
-        pytest.param("/events/{other}/decisions", {"verdict": "confirm"}, 404, id="no such event"),
-        pytest.param("/events/x/decisions", {"verdict": "confirm"}, 422, id="no id"),
+        pytest.param("/events/{other}/decisions", {"choice": "confirm"}, 404, id="no such event"),
+        pytest.param("/events/x/decisions", {"choice": "confirm"}, 422, id="no id"),
         pytest.param("/undo", {}, 303, id="nothing to take back"),
     ],
 )

@@ -69,6 +69,8 @@ def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> No
     expect(page.locator("h1")).to_have_text("Near miss at N")
     expect(page.get_by_role("status")).to_contain_text("Confirmed: red-light entry at N.")
     press(page, "r")
+    expect(page.get_by_role("button", name="Not where it is said to be")).to_be_visible()
+    press(page, "2")
     page.keyboard.press("n")  # in haste: must not call the decision back
     expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
 
@@ -76,9 +78,12 @@ def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> No
     expect(page.locator("h1")).to_have_text("Near miss at N")
     expect(page.locator(".heading .badge").first).to_have_text("Undecided")
     press(page, "u")
+    press(page, "u")  # without a reason from the list
     expect(page.locator("h1")).to_have_text("Pedestrian started late at N")
     press(page, "u")
+    press(page, "1")
     expect(page).to_have_url(re.compile(r"/\?said="))
+    page.get_by_role("link", name="Unclear").click()
     expect(page.locator(".badge.unclear")).to_have_count(2)
     page.get_by_role("link", name="Statistics").click()
     expect(page.locator("#confirmed")).to_have_text("1")
@@ -86,7 +91,8 @@ def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> No
 
 def test_a_person_decides_by_mouse(page: Page) -> None:
     page.get_by_role("link", name="Red-light entry").click()
-    page.get_by_role("button", name="Reject").click()
+    page.locator(".why.reject summary").click()
+    page.get_by_role("button", name="Nobody is there").click()
     expect(page.get_by_role("status")).to_contain_text("Rejected: red-light entry at N.")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("h1")).to_have_text("Red-light entry at N")

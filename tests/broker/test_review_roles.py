@@ -53,7 +53,7 @@ ROUTES: dict[tuple[str, str], Role | None] = {
     ("GET", "/statistics"): "viewer",
     ("POST", "/undo"): "reviewer",
 }
-FORMS = {"decisions": {"verdict": "confirm"}, "hold": {"reason": "complaint"}, "paint": {"cells": "0"}}
+FORMS = {"decisions": {"choice": "confirm"}, "hold": {"reason": "complaint"}, "paint": {"cells": "0"}}
 HERE, ELSEWHERE = "main-5th", "elm-2nd"
 
 

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection, select
 
-from broker.collector import findings, holds
+from broker.collector import audit, claims, deciding, findings, holds
 from broker.collector.accounts import Who
+from broker.collector.deciding import MeanwhileError
 from broker.collector.findings import Item, Verdict
 from broker.collector.holds import REASONS, HoldError, Reason
 from broker.collector.review.desk import Desk
@@ -27,23 +28,35 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.get("/events/{id_}", response_model=None)
     def event(request: Request, id_: UUID, wanted: Annotated[Wanted, Query()], who: Reviewer) -> Response:
-        filter_, sites = wanted.filter(), who.sites("reviewer")
-        with desk.store.read() as connection:
+        filter_, sites, now = wanted.filter(), who.sites("reviewer"), desk.now_s()
+        with desk.store.write() as connection:
             item = _found(connection, id_, who)
-            following = findings.next_undecided(connection, filter_, sites=sites, after=item)
-            left = findings.tallies(connection, filter_, sites=sites)["undecided"]
+            mine = item.event["tab"] != "open" or _claimed(connection, str(id_), who, now)
+            seen = deciding.written(connection, str(id_))
+        with desk.store.read() as connection:
+            following = findings.next_undecided(
+                connection, filter_, sites=sites, reviewer=who.name, now_s=now, after=item
+            )
+            left = findings.tallies(connection, filter_, sites=sites, reviewer=who.name)["undecided"]
             said = findings.one(connection, str(wanted.said)) if wanted.said else None
             held = holds.held(connection, item.event["clip"]) if item.event["clip"] else None
+        site = item.event["site"]
         return desk.page(
             request,
             "event.html",
             held=held,
             hold_reasons=REASONS,
             item=item,
+            mine=mine,
+            seen=seen,
+            reasons={verdict: desk.settings.reasons_for(verdict, site) for verdict in ("reject", "unclear")},
             following=following,
             left=left,
+            most=findings.MOST_COUNTED,
             wanted=filter_,
+            said_as=wanted.as_,
             said=said if said and who.may("reviewer", said.event["site"]) else None,
+            meanwhile=wanted.meanwhile,
         )
 
     @router.get("/events/{id_}/record", response_model=None)
@@ -55,15 +68,38 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/events/{id_}/decisions", response_model=None)
     def decide(
-        id_: UUID, verdict: Annotated[Verdict, Form()], wanted: Annotated[Wanted, Query()], who: Reviewer
+        id_: UUID,
+        choice: Annotated[str, Form(pattern=r"^(confirm|reject|unclear)(:[a-z][a-z0-9_]{0,39})?$")],
+        wanted: Annotated[Wanted, Query()],
+        who: Reviewer,
+        seen: Annotated[int | None, Form(ge=0, le=10_000)] = None,
     ) -> Response:
-        filter_, sites = wanted.filter(), who.sites("reviewer")
-        with desk.store.write() as connection:
-            item = _found(connection, id_, who)
-            findings.decide(connection, str(id_), verdict, reviewer=who.name, now_s=desk.now_s())
-            following = findings.next_undecided(connection, filter_, sites=sites, after=item)
+        filter_, sites, now = wanted.filter(), who.sites("reviewer"), desk.now_s()
+        verdict, reason = _chosen(choice)
+        try:
+            with desk.store.write() as connection:
+                item = _found(connection, id_, who)
+                known = desk.settings.reasons_for(verdict, item.event["site"])
+                if reason is not None and reason not in {each.code for each in known}:
+                    raise HTTPException(422, f"{reason}: not a reason to {verdict} at this site")
+                findings.decide(
+                    connection,
+                    str(id_),
+                    verdict,
+                    reviewer=who.name,
+                    now_s=now,
+                    reason=reason,
+                    seen=seen,
+                    policy=desk.settings.policy,
+                )
+        except MeanwhileError:
+            return RedirectResponse(f"/events/{id_}" + suffix(filter_, meanwhile="1"), 303)
+        with desk.store.read() as connection:
+            following = findings.next_undecided(
+                connection, filter_, sites=sites, reviewer=who.name, now_s=now, after=item
+            )
         path = f"/events/{following.event['id']}" if following else "/"
-        return RedirectResponse(path + suffix(filter_, said=str(id_)), 303)
+        return RedirectResponse(path + suffix(filter_, said=str(id_), as_=verdict), 303)
 
     @router.post("/events/{id_}/hold", response_model=None)
     def hold(id_: UUID, reason: Annotated[Reason, Form()], who: Reviewer) -> Response:
@@ -83,6 +119,21 @@ def routes(desk: Desk) -> APIRouter:
         return RedirectResponse(path + suffix(wanted.filter()), 303)
 
     return router
+
+
+def _claimed(connection: Connection, id_: str, who: Who, now_s: int) -> bool:
+    """Take the event, where nobody else has; return whether it is mine to decide."""
+    before = claims.of(connection, id_, now_s=now_s)
+    now = claims.take(connection, id_, reviewer=who.name, now_s=now_s)
+    if now.reviewer == who.name and (before is None or before.reviewer != who.name):
+        audit.append(connection, actor=who.name, action="claim", subject=id_, now_s=now_s)
+    return now.reviewer == who.name
+
+
+def _chosen(choice: str) -> tuple[Verdict, str | None]:
+    said, _, reason = choice.partition(":")
+    verdict: Verdict = "confirm" if said == "confirm" else "reject" if said == "reject" else "unclear"
+    return verdict, reason or None
 
 
 def _found(connection: Connection, id_: UUID, who: Who) -> Item:

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from broker.collector import findings
 from broker.collector.accounts import Who
+from broker.collector.review import words
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import needs
 from broker.collector.review.wanted import Wanted
@@ -26,9 +27,11 @@ def routes(desk: Desk) -> APIRouter:
         filter_, sites = wanted.filter(), who.sites("reviewer")
         with desk.store.read() as connection:
             after = findings.one(connection, str(wanted.after)) if wanted.after else None
-            items = findings.queue(connection, filter_, sites=sites, after=after, limit=findings.PAGE + 1)
-            tallies = findings.tallies(connection, filter_, sites=sites)
-            known, rules = findings.choices(connection, sites=sites)
+            items = findings.queue(
+                connection, filter_, sites=sites, reviewer=who.name, after=after, limit=findings.PAGE + 1
+            )
+            tallies = findings.tallies(connection, filter_, sites=sites, reviewer=who.name)
+            known = findings.choices(connection, sites=sites)
             said = findings.one(connection, str(wanted.said)) if wanted.said else None
         more = items[findings.PAGE - 1].event["id"] if len(items) > findings.PAGE else None
         return desk.page(
@@ -38,8 +41,11 @@ def routes(desk: Desk) -> APIRouter:
             more=more,
             tallies=tallies,
             sites=known,
-            rules=rules,
+            rules=words.RULES,
+            most=findings.MOST_COUNTED,
+            now_s=desk.now_s(),
             wanted=filter_,
+            said_as=wanted.as_,
             said=said if said and who.may("reviewer", said.event["site"]) else None,
         )
 

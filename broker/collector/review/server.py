@@ -21,6 +21,8 @@ from broker.loopback import is_loopback
 
 # Whose account the link of `nearmiss demo --serve` opens: no password fits it.
 LINKED = "demo"
+# For one person: nobody else is there to look a second time.
+ALONE = Review(second_severe=False, second_share=0.0, recheck_share=0.0)
 
 
 class ReviewError(RuntimeError):

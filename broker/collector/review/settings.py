@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from broker.collector.second_look import Policy
 from broker.collector.sessions import Times
 from broker.loopback import is_loopback
 
@@ -36,6 +37,29 @@ class Oidc(_Record):
         raise ValueError("an identity provider is reached by https (http on this machine alone)")
 
 
+class Reason(_Record):
+    """Why somebody rejects an event or finds it unclear; a word from a list, never free text."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    words: Annotated[str, Field(min_length=1, max_length=60)]
+    verdicts: Annotated[tuple[Literal["reject", "unclear"], ...], Field(min_length=1, max_length=2)]
+    sites: Annotated[tuple[str, ...], Field(max_length=200)] = ()  # none: every site
+
+
+REASONS = (
+    Reason(code="nobody_there", words="Nobody is there", verdicts=("reject",)),
+    Reason(code="wrong_place", words="Not where it is said to be", verdicts=("reject",)),
+    Reason(code="legal_move", words="Allowed as it was done", verdicts=("reject",)),
+    Reason(code="wrong_signal", words="The signal showed something else", verdicts=("reject",)),
+    Reason(code="wrong_kind", words="Another kind of road user", verdicts=("reject",)),
+    Reason(code="emergency", words="Emergency vehicle or works", verdicts=("reject",)),
+    Reason(code="hidden", words="Hidden at the moment", verdicts=("unclear",)),
+    Reason(code="too_coarse", words="The drawing is too coarse", verdicts=("unclear",)),
+    Reason(code="signal_unknown", words="The signal is not known", verdicts=("unclear",)),
+    Reason(code="no_drawing", words="No drawing", verdicts=("unclear",)),
+)
+
+
 class Review(_Record):
     """Where the pages listen, and for how long somebody stays signed in."""
 
@@ -52,6 +76,11 @@ class Review(_Record):
     session_h: Annotated[int, Field(ge=1, le=24)] = 12
     language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
     oidc: Oidc | None = None
+    reasons: Annotated[tuple[Reason, ...], Field(max_length=40)] = REASONS
+    # Two people have to agree on severe events and on a share of the others; a share is asked once more.
+    second_severe: bool = True
+    second_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    recheck_share: Annotated[float, Field(ge=0, le=1)] = 0.02
 
     @field_validator("public_url")
     @classmethod
@@ -105,6 +134,19 @@ class Review(_Record):
     def secure(self) -> bool:
         """Return whether browsers reach the pages by https."""
         return self.certificate is not None or self.proxy is not None
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.second_severe, self.second_share, self.recheck_share)
+
+    def reasons_for(self, verdict: str, site: str) -> list[Reason]:
+        """Return the reasons there are for a verdict at a site, nine at most: each has a key."""
+        fitting = [
+            reason
+            for reason in self.reasons
+            if verdict in reason.verdicts and (not reason.sites or site in reason.sites)
+        ]
+        return fitting[:9]
 
     @property
     def times(self) -> Times:

@@ -17,6 +17,7 @@ RULES = {
     "failure_to_yield": "Failure to yield",
     "near_miss": "Near miss",
 }
+SEVERITIES = ("slight", "moderate", "serious", "severe")
 VERDICTS = {
     "undecided": "Undecided",
     "confirm": "Confirmed",

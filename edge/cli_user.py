@@ -43,15 +43,12 @@ def add(
     name: Name,
     role: Annotated[RoleName, typer.Option(help="What the account may do.")],
     site: Sites = None,
-    oidc: Annotated[
-        str | None, typer.Option(help="Signs in by the identity provider: its `sub`; then no password.")
-    ] = None,
 ) -> None:
     """Make an account; the password is asked for, or read from standard input."""
     from broker.collector import user_commands
 
     sites = tuple(site or ["*"])
-    raise typer.Exit(user_commands.add(collector, name, role=role.value, sites=sites, subject=oidc))
+    raise typer.Exit(user_commands.add(collector, name, role=role.value, sites=sites, subject=None))
 
 
 @user_app.command("list")

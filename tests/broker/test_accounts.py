@@ -224,7 +224,7 @@ def test_accounts_are_made_at_the_console(
     assert run("list", collector) == 0
     assert "no account yet" in capsys.readouterr().out
     assert run("add", collector, "kim", "--role", "admin", typed=GOOD + "\n") == 0
-    assert run("add", collector, "lee", "--role", "reviewer", "--site", "main-5th", "--oidc", "sub-1") == 0
+    assert run("add", collector, "lee", "--role", "reviewer", "--site", "main-5th", typed=GOOD + "\n") == 0
     assert run("role", collector, "lee", "viewer", "--site", "elm-2nd") == 0
     assert run("password", collector, "kim", typed=OTHER + "\n") == 0
     assert run("disable", collector, "lee") == 0

@@ -273,6 +273,7 @@ def test_the_last_decision_leads_to_the_queue(own_desk: Desk) -> None:
     assert "Unclear: pedestrian started late at N." in text
     statistics = own_desk.page("/statistics")
     assert re.search(r'id="confirmed">1<', statistics)
+    assert "Cohen" in statistics
     assert "340" in statistics
 
 

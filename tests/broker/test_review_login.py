@@ -211,11 +211,6 @@ PUBLIC = "https://review.example.org"
             id="both",
         ),
         pytest.param({"session_h": 25}, "less than or equal", id="too long"),
-        pytest.param(
-            {"oidc": {"issuer": "http://idp.example", "client_id": "x", "client_secret_file": "s"}},
-            "reached by https",
-            id="identity in the open",
-        ),
     ],
 )
 def test_settings_that_would_be_unsafe_are_refused(values: dict[str, object], said: str) -> None:

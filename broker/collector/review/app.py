@@ -35,7 +35,7 @@ from broker.collector.store import Store
 
 PLAYER = Path(__file__).parents[2] / "player"
 # How one signs in, and what says nothing about the street; everything else declares a role.
-OPEN = frozenset({"/static", "/login", "/login/oidc", "/login/oidc/back", "/player/{name}"})
+OPEN = frozenset({"/static", "/login", "/player/{name}"})
 
 
 def create_app(

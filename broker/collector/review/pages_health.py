@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import select
 
-from broker.collector import findings
+from broker.collector import agreement, findings
 from broker.collector.accounts import Who
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import needs
@@ -29,7 +29,13 @@ def routes(desk: Desk) -> APIRouter:
         with desk.store.read() as connection:
             rows = [row for row in findings.confirmed(connection) if sites is None or row["site"] in sites]
             exposure = findings.exposure(connection)
-        return desk.page(request, "statistics.html", rows=rows, exposure=exposure)
+            judged = {
+                "two": agreement.of_two(connection, sites=sites),
+                "again": agreement.of_rechecks(connection, sites=sites),
+                "times": agreement.times_s(connection, sites=sites),
+                "fewest": agreement.FEWEST,
+            }
+        return desk.page(request, "statistics.html", judged=judged, rows=rows, exposure=exposure)
 
     @router.get("/nodes", response_model=None)
     def health(request: Request, who: Viewer) -> Response:

@@ -56,7 +56,6 @@ def routes(desk: Desk) -> APIRouter:
             "login.html",
             wanted=inner(wanted),
             problem=problem,
-            oidc=desk.settings.oidc,
             status_code=status_code,
         )
 

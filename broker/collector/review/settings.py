@@ -20,23 +20,6 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Oidc(_Record):
-    """An identity provider to sign in at; accounts are still made here (`nearmiss user add --oidc`)."""
-
-    issuer: Annotated[str, Field(min_length=1, max_length=500)]
-    client_id: Annotated[str, Field(min_length=1, max_length=200)]
-    client_secret_file: FilePath
-    name: Annotated[str, Field(min_length=1, max_length=40)] = "single sign-on"
-
-    @field_validator("issuer")
-    @classmethod
-    def _encrypted(cls, issuer: str) -> str:
-        parts = urlsplit(issuer)
-        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-            return issuer.rstrip("/")
-        raise ValueError("an identity provider is reached by https (http on this machine alone)")
-
-
 class Reason(_Record):
     """Why somebody rejects an event or finds it unclear; a word from a list, never free text."""
 
@@ -75,7 +58,6 @@ class Review(_Record):
     idle_min: Annotated[int, Field(ge=1, le=240)] = 30
     session_h: Annotated[int, Field(ge=1, le=24)] = 12
     language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
-    oidc: Oidc | None = None
     reasons: Annotated[tuple[Reason, ...], Field(max_length=40)] = REASONS
     # Two people have to agree on severe events and on a share of the others; a share is asked once more.
     second_severe: bool = True
@@ -119,9 +101,6 @@ class Review(_Record):
             for name, value in (("certificate", self.certificate), ("key", self.key))
             if value is not None
         }
-        if self.oidc is not None:
-            secret = str(path.parent / self.oidc.client_secret_file)
-            changes["oidc"] = self.oidc.model_copy(update={"client_secret_file": secret})
         return self.model_copy(update=changes)
 
     @property

@@ -67,11 +67,16 @@ def stretches(period: Period, zone: tzinfo) -> Iterator[tuple[int, int, int]]:
     """Yield first second, first second after and offset from UTC of each stretch with one offset."""
     start_s, end_s = bounds_s(period, zone)
     began, offset = start_s, _offset_s(start_s, zone)
-    for hour_s in range(start_s, end_s, HOUR_S):
-        now = _offset_s(hour_s, zone)
-        if now != offset:
-            yield began, hour_s, offset
-            began, offset = hour_s, now
+    for day_s in range(start_s, end_s, 24 * HOUR_S):
+        until_s = min(day_s + 24 * HOUR_S, end_s)
+        if _offset_s(until_s - 1, zone) == offset:
+            continue
+        # A day on which the clock is changed, on the hour.
+        for hour_s in range(day_s, until_s, HOUR_S):
+            now = _offset_s(hour_s, zone)
+            if now != offset:
+                yield began, hour_s, offset
+                began, offset = hour_s, now
     yield began, end_s, offset
 
 
@@ -88,6 +93,8 @@ def _from_rows(
                 _part(events.c.time_s, offset_s).label("part"),
             )
             .where(events.c.site == site, events.c.time_s >= start_s, events.c.time_s < end_s)
+            # A subquery that is not folded into the outer one: else SQLite looks each verdict up twice.
+            .offset(0)
             .subquery("told")
         )
         by = (told.c.rule, told.c.verdict, told.c.place, told.c.road_user, told.c.part)

@@ -68,7 +68,7 @@ events = Table(
     Index("ix_events_site", "site", "rule", "time_s"),
     Index("ix_events_clip", "clip"),
     # What is published of a site is counted from this alone, without the rows.
-    Index("ix_events_published", "site", "time_s", "rule", "place", "road_user", "id"),
+    Index("ix_events_published", "site", "time_s", "rule", "place", "road_user", "verdict"),
 )
 
 counts = Table(

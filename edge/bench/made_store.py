@@ -12,12 +12,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Table, func, select, text
 
+from broker.collector.severity import ranks
 from broker.collector.store import Store
 from broker.collector.tables import counts, decisions, events, retired
 
@@ -82,8 +84,8 @@ def fill(
     while made < events_wanted:
         size = min(CHUNK, events_wanted - made)
         rows = _events(chance, names, until_s, made, size)
-        _load(store, events, rows)
         decided = _decisions(chance, rows, last)
+        _load(store, events, _standing(rows, decided))
         last += len(decided)
         _load(store, decisions, decided)
         made += size
@@ -169,6 +171,25 @@ def _decisions(
             decide(row["id"], "undo", at_s + 5, first)
         decide(row["id"], verdict, at_s + 9)
     return decided
+
+
+def _standing(
+    rows: Sequence[dict[str, Any]], decided: Sequence[Mapping[str, Any]]
+) -> Sequence[dict[str, Any]]:
+    """Give the events what the queue is ordered by and what stands of their decisions."""
+    taken_back = {each["undoes"] for each in decided}
+    stands = {
+        each["event"]: each["verdict"]
+        for each in decided
+        if each["verdict"] != "undo" and each["n"] not in taken_back
+    }
+    for row in rows:
+        verdict = stands.get(row["id"])
+        measures = {name: SimpleNamespace(value=v, sigma=s) for name, (v, s) in row["measures"].items()}
+        told: Any = SimpleNamespace(rule=row["rule"], outcome=row["outcome"], measures=measures)
+        row |= {**ranks(told), "second": 0, "verdict": verdict}
+        row |= {"tab": verdict or "open", "wants": "" if verdict else "first"}
+    return rows
 
 
 def _retired(

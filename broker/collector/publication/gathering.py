@@ -93,8 +93,6 @@ def _from_rows(
                 _part(events.c.time_s, offset_s).label("part"),
             )
             .where(events.c.site == site, events.c.time_s >= start_s, events.c.time_s < end_s)
-            # A subquery that is not folded into the outer one: else SQLite looks each verdict up twice.
-            .offset(0)
             .subquery("told")
         )
         by = (told.c.rule, told.c.verdict, told.c.place, told.c.road_user, told.c.part)

@@ -17,21 +17,9 @@ from broker.published import Period
 from broker.wire import Rule
 
 
-def verdict_of() -> ColumnElement[str]:
-    """Return each event's last decision that was not taken back, NULL where there is none."""
-    each, undo = decisions.alias("each"), decisions.alias("undo")
-    return (
-        select(each.c.verdict)
-        .where(
-            each.c.event == events.c.id,
-            each.c.verdict != "undo",
-            ~select(undo.c.n).where(undo.c.undoes == each.c.n).exists(),
-        )
-        .order_by(each.c.n.desc())
-        .limit(1)
-        .correlate(events)
-        .scalar_subquery()
-    )
+def verdict_of() -> ColumnElement[str | None]:
+    """Return what counts of each event's decisions (``deciding``), NULL while nothing does."""
+    return events.c.verdict
 
 
 def standing(

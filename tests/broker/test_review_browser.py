@@ -7,8 +7,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from broker.collector.clips import ClipFolder
@@ -125,3 +127,15 @@ def test_who_has_not_signed_in_is_asked_to(chromium: Browser, desk: Desk) -> Non
     page.goto(desk.root)
     expect(page.locator("h1")).to_have_text("Sign in")
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(page: Page, desk: Desk, scheme: Literal["light", "dark"]) -> None:
+    """axe-core finds nothing against WCAG 2.2 A and AA."""
+    page.emulate_media(color_scheme=scheme)
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    for path in ("/", desk.path(0), "/statistics", "/nodes", "/account", "/login"):
+        page.goto(desk.root + path)
+        page.wait_for_load_state("networkidle")
+        found = Axe().run(page, options=rules).response["violations"]
+        assert [(path, each["id"], each["nodes"][0]["html"][:120]) for each in found] == []

@@ -174,6 +174,7 @@ def _silent(site_file: Path, config: NodeConfig) -> Iterator[str]:
 
 def _collector(file: Path) -> Verdict:
     from broker.collector.config import load_collector
+    from broker.collector.publication.webhooks import webhooks_of
 
     mistakes: list[str] = []
     config = _of(lambda: load_collector(file), mistakes)
@@ -182,6 +183,8 @@ def _collector(file: Path) -> Verdict:
             f"{file}: store.database: {config.store.database.partition(':')[0]!r} is no database the "
             f"collector knows, expected {' or '.join(f'{name}...' for name in DATABASES)}"
         )
+    if config is not None:
+        _of(lambda: webhooks_of(file, config.publication), mistakes)
     return Verdict("a collector file", tuple(mistakes))
 
 

@@ -212,3 +212,14 @@ def test_the_documented_files_are_sound(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
     for name in ("node.toml", "collector.toml"):
         assert check(tmp_path / name).mistakes == ()
+
+
+def test_a_webhook_without_its_secret_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(
+        '[[publication.webhooks]]\nid = "city"\nurl = "https://city.example/in"\nsecret_file = "none"\n'
+    )
+    verdict = check(file)
+    assert verdict.what == "a collector file"
+    (mistake,) = verdict.mistakes
+    assert "publication.webhooks.city" in mistake and "No such file" in mistake

@@ -25,6 +25,7 @@ SECTIONS = (
     "intake",
     "plane",
     "drift",
+    "scale",
 )
 CHECKOUT = Path(__file__).resolve().parents[2]
 

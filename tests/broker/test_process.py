@@ -48,7 +48,7 @@ def test_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "call"),
-    [("edge.node", "run(Path('none.toml'))"), ("broker.collector.serve", "run(Path('none.toml'))")],
+    [("edge.daemon", "run(Path('none.toml'))"), ("broker.collector.serve", "run(Path('none.toml'))")],
 )
 def test_a_daemon_closes_its_memory_before_it_reads_its_file(module: str, call: str) -> None:
     code = (

@@ -20,7 +20,7 @@ from calibration.plane import plane_of
 from calibration.site import load_site
 from edge.config import load_node
 from edge.frame import Frame
-from edge.node import Node
+from edge.node import Node, Outcome
 from edge.opening import Inputs
 from edge.outbox import Outbox
 from edge.signals.sources import sources_of
@@ -122,7 +122,7 @@ def watched(folder: Path, form: str, states: Callable[[int], str | None], *, fil
         )
         node = Node(load_node(folder / "node.toml"), inputs, outbox)
         node._wait_for_receipts = lambda: 0  # type: ignore[method-assign]  # nobody collects here
-        assert node.run() == 0
+        assert node.run() is Outcome.DONE
         wait_until(sender, lambda: bool(statuses) and statuses[-1].state == "stopped", timeout_s=5)
         events = [Event.decode(row.payload) for row in outbox.take(float("inf"), 100) if row.kind == "event"]
         sender.close()

@@ -19,8 +19,8 @@ import pytest
 
 from edge import study
 from edge.errors import InputError
-from edge.study.report import rate
 from edge.study.timeline import Cut
+from edge.study.when import rate
 from tests.conftest import ROOT
 from tests.edge.streets import car_image, site_file
 

@@ -22,6 +22,7 @@ _SEMI_MAJOR_M = 6_378_137.0
 _ECCENTRICITY2 = 6.694_379_990_141_316_5e-3
 # What an OSM crossing's way does not say: MUTCD 3C asks for 6 ft at least, 10 ft is usual.
 CROSSING_WIDTH_M = 3.0
+WIDEST_CROSSING_M = 30.0
 # Nothing of one junction lies further from its origin.
 _FURTHEST_M = 5_000.0
 
@@ -183,7 +184,7 @@ def _place(feature: Any, origin: Origin, turn: float) -> tuple[str, dict[str, An
         raise ValueError(f"a {kind} is a {_SHAPES[kind]}, came {geometry.get('type')!r}")
     row: dict[str, Any] = {name: properties[name] for name in ("id", "signal_group") if properties.get(name)}
     if kind == "stop_line":
-        row["line"] = _points(geometry["coordinates"], origin)
+        row["line"] = _points(geometry.get("coordinates"), origin)
         bearing = properties.get("bearing_deg")
         if isinstance(bearing, bool) or not isinstance(bearing, int | float) or not math.isfinite(bearing):
             raise ValueError("bearing_deg: missing: the compass bearing of travel over the stop line")
@@ -205,8 +206,12 @@ def _crossing(properties: Mapping[str, Any], geometry: Mapping[str, Any], origin
     try:
         width = float(properties.get("width", CROSSING_WIDTH_M))
     except (TypeError, ValueError):
+        width = math.nan
+    if not 0 < width <= WIDEST_CROSSING_M:  # a width in other words, or none at all: NaN fails too
         width = CROSSING_WIDTH_M
-    way = LineString(_points(geometry["coordinates"], origin))
+    way = LineString(_points(geometry.get("coordinates"), origin))
+    if way.length == 0:
+        raise ValueError("the crossing has no length: all its points are one")
     outline = way.buffer(max(width, 0.5) / 2, cap_style="flat", join_style="mitre").exterior.coords[:-1]
     name = str(properties.get("@id") or properties.get("id") or "crossing").rpartition("/")[2]
     return {"id": f"osm-{name}"[:40], "polygon": [[round(x, 3), round(y, 3)] for x, y in outline]}

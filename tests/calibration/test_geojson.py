@@ -135,6 +135,35 @@ def test_what_is_no_place_is_refused(text: str, message: str) -> None:
         places(text, INFO)
 
 
+def crossing(coordinates: Any, **properties: Any) -> str:
+    way = {"type": "LineString", "coordinates": coordinates}
+    tags = {"footway": "crossing", "id": "way/7", **properties}
+    return json.dumps(
+        {
+            "type": "FeatureCollection",
+            "features": [{"type": "Feature", "properties": tags, "geometry": way}],
+        }
+    )
+
+
+@pytest.mark.parametrize("width", ["nan", "inf", "-2", "wide", 1e9, None])
+def test_a_crossing_of_a_width_nobody_can_use_gets_the_usual_one(width: Any) -> None:
+    lon, lat = INFO.origin_lon, INFO.origin_lat
+    assert lon is not None and lat is not None
+    way = [[lon, lat], [lon, lat + 0.0001]]
+    usual = places(crossing(way), INFO)
+    assert places(crossing(way, width=width), INFO) == usual
+
+
+def test_a_stop_line_without_coordinates_and_a_crossing_of_one_point_are_told() -> None:
+    line = {"type": "Feature", "properties": {"kind": "stop_line"}, "geometry": {"type": "LineString"}}
+    with pytest.raises(SiteError, match="feature 1: no coordinates"):
+        places(json.dumps({"type": "FeatureCollection", "features": [line]}), INFO)
+    here = [INFO.origin_lon, INFO.origin_lat]
+    with pytest.raises(SiteError, match="feature 1: the crossing has no length"):
+        places(crossing([here, here]), INFO)
+
+
 def test_every_mistake_is_told_at_once() -> None:
     two = json.loads(feature("tree", "Point", [0, 0]))["features"] * 2
     with pytest.raises(SiteError) as caught:

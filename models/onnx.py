@@ -57,7 +57,7 @@ class _Value(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """How ONNX Runtime is set; the defaults are what `nearmiss bench --only runtime` found the best.
+    """How ONNX Runtime is set; a node leaves a core to what runs beside the detector, so it does not spin.
 
     Attributes:
         spinning: its threads wait by spinning. A spinning pool takes the core that decoding and redaction

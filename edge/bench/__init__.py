@@ -16,6 +16,7 @@ from edge.errors import InputError
 SECTIONS = (
     "speed",
     "gate",
+    "cameras",
     "memory",
     "privacy",
     "tracking",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as HttpError
 
-from calibration import geojson
+from calibration import geojson, osm
 from calibration.editor.fitting import complete, fitted, unsaveable
 from calibration.editor.guard import Guard
 from calibration.editor.site_file import ChangedError, SiteFile, site_of
@@ -179,7 +179,9 @@ def create_app(desk: Desk, *, token: str) -> FastAPI:
     def import_(given: Import) -> JSONResponse:
         try:
             whole, _ = complete(given.document)
-            return JSONResponse(geojson.places(given.text, site_of(whole, desk.file.path).site))
+            info = site_of(whole, desk.file.path).site
+            text = osm.as_geojson(given.text) if osm.is_osm(given.text) else given.text
+            return JSONResponse(geojson.places(text, info))
         except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
             raise _not_a_site(error) from error
 

@@ -357,6 +357,21 @@ def test_geojson_goes_out_and_comes_in(looked_at: Table) -> None:
     assert wrong.status_code == 422 and "FeatureCollection" in wrong.text
 
 
+def test_a_map_of_openstreetmap_comes_in_and_another_xml_is_told(looked_at: Table) -> None:
+    pytest.importorskip("osmium", reason="the extra [osm] is not installed")
+    document = looked_at.state()["document"]
+    document["site"] |= {"origin_lat": 59.3, "origin_lon": 18.1}
+    nodes = (
+        '<node id="1" lat="59.3" lon="18.1" version="1"/><node id="2" lat="59.3001" lon="18.1" version="1"/>'
+    )
+    way = '<way id="7" version="1"><nd ref="1"/><nd ref="2"/><tag k="footway" v="crossing"/></way>'
+    text = f'<osm version="0.6">{nodes}{way}</osm>'
+    found = looked_at.browser.post("/import", json={"document": document, "text": text}).json()
+    assert [each["id"] for each in found["crosswalks"]] == ["osm-7"]
+    wrong = looked_at.browser.post("/import", json={"document": document, "text": "<html/>"})
+    assert wrong.status_code == 422 and "not an OSM file" in wrong.text
+
+
 def test_a_port_that_is_taken_is_named(looked_at: Table) -> None:
     desk = Desk(file=SiteFile(looked_at.path), name="a", background=BACKGROUND)
     with pytest.raises(SiteError, match=f"port {looked_at.server.port} on 127.0.0.1"):

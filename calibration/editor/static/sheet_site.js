@@ -25,7 +25,7 @@ export function site(panel) {
       field("latitude", number("site.origin_lat", site.origin_lat, put("origin_lat"), { label: "latitude of the origin", empty: true })),
       field("longitude", number("site.origin_lon", site.origin_lon, put("origin_lon"), { label: "longitude of the origin", empty: true })),
       field("bearing of y, °", number("site.bearing_deg", site.bearing_deg, put("bearing_deg"), { label: "compass bearing of the y axis", empty: true }))),
-    h("div", { class: "row" }, button("Export GeoJSON", () => exported(panel)), h("label", { class: "button" }, "Import GeoJSON", h("input", { type: "file", class: "hidden", id: "import", accept: ".geojson,.json,application/geo+json", onchange: (event) => imported(panel, event.target) }))),
+    h("div", { class: "row" }, button("Export GeoJSON", () => exported(panel)), h("label", { class: "button" }, "Import GeoJSON or OSM", h("input", { type: "file", class: "hidden", id: "import", accept: ".geojson,.json,.osm,.xml,application/geo+json", onchange: (event) => imported(panel, event.target) }))),
   ];
 }
 

@@ -126,10 +126,10 @@ def fails_between(start: int, end: int) -> Callable[[Redactor], None]:
     def broken(redactor: Redactor) -> None:
         honest, calls = redactor._sketch, iter(range(COUNT))
 
-        def sketch(frame: Frame, detections: Detections) -> Any:
+        def sketch(frame: Frame, detections: Detections, glance: Any) -> Any:
             if start <= next(calls) < end:
                 raise MemoryError("the redactor failed")
-            return honest(frame, detections)
+            return honest(frame, detections, glance)
 
         redactor._sketch = sketch  # type: ignore[method-assign]
 

@@ -28,7 +28,7 @@ def test_what_fits_waits_for_nobody() -> None:
 
 
 def test_counts_of_all_cameras_in_45_seconds_queue_by_what_is_too_much() -> None:
-    # 27,000 statuses in 30 s are 900 a second; 27,000 counts within 45 s are 600 more, 500 over what is taken.
+    # 27,000 statuses in 30 s are 900 a second; 27,000 counts within 45 s are 600 more: 500 too many.
     longest_s, queue = burst(27_000, QUIET, 1000.0)
     assert queue == pytest.approx(22_500, rel=0.001)
     assert longest_s == pytest.approx(22.5, rel=0.001)

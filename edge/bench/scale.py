@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ CAMERAS = (100, 1_000, 10_000)
 INTAKE_EVENTS = 24_000
 STORE_EVENTS = 60_000
 CONNECTIONS = 1_000
-DAY_S = 86_400.0
+CONNECTIONS_A_GIB = "1 GiB of the broker's memory"
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,9 @@ def measure(data: Path) -> Section:
     del data
     basis, street = measured(), Street()
     loads = [load(cameras, street, basis) for cameras in CAMERAS]
-    rows = [
-        (name, *(f"{each[name]:,.4g}" for each in loads), limit(basis, street))
-        for name, limit in LIMITS.items()
-    ]
+    most = breaks(basis, street)
+    limits = _limits(basis, most)
+    rows = [(name, *(f"{each[name]:,.4g}" for each in loads), limits.get(name, "")) for name in loads[0]]
     return Section(
         title="scale: what so many cameras ask, and where each part gives way",
         columns=("", *(f"{cameras:,} cameras" for cameras in CAMERAS), "one gives way at"),
@@ -88,7 +87,7 @@ def measure(data: Path) -> Section:
             "basis": asdict(basis),
             "street": asdict(street),
             "loads": {str(cameras): each for cameras, each in zip(CAMERAS, loads, strict=True)},
-            "breaks_at_cameras": breaks(basis, street),
+            "breaks_at_cameras": most,
         },
         remarks=(
             *(f"measured: {name} {value}" for name, value in asdict(basis).items()),
@@ -170,33 +169,26 @@ def breaks(basis: Basis, street: Street) -> dict[str, float]:
             lambda cameras: burst(cameras, street, basis.collector_per_s)[0] <= 60.0
         ),
         "one broker, 2 cores": basis.broker_per_s / _messages_per_s(street),
-        "1 GiB of the broker's memory": 2**20 / basis.connection_kib,
+        CONNECTIONS_A_GIB: 2**20 / basis.connection_kib,
     }
 
 
-LIMITS: dict[str, Callable[[Basis, Street], str]] = {
-    "messages a second, busiest hour": lambda basis, street: (
-        f"collector {breaks(basis, street)['one collector on SQLite, 2 cores']:,.0f}, "
-        f"broker {breaks(basis, street)['one broker, 2 cores']:,.0f} cameras"
-    ),
-    "longest wait after a bin, s": lambda basis, street: (
-        f"60 s: {breaks(basis, street)['the same, nobody waits over 60 s after a bin']:,.0f} cameras"
-    ),
-    "longest queue after a bin": lambda _basis, _street: "",
-    "connections' memory at the broker, MiB": lambda basis, _street: (
-        f"1 GiB: {2**20 / basis.connection_kib:,.0f} cameras"
-    ),
-    "event rows kept, millions": lambda _basis, _street: "",
-    "rows on SQLite, GiB": lambda _basis, _street: "",
-    "rows on PostgreSQL, GiB": lambda _basis, _street: "",
-    "clips kept, GiB": lambda _basis, _street: "",
-    "a day's rows deleted one by one, s": lambda basis, _street: (
-        "" if basis.drop_s is None else f"dropping a partition takes {basis.drop_s:.2f} s"
-    ),
-    "operators, if all is reviewed": lambda basis, street: (
-        f"one: {breaks(basis, street)['one operator']:,.0f} cameras"
-    ),
-}
+def _limits(basis: Basis, most: Mapping[str, float]) -> dict[str, str]:
+    """Return, for what has a limit, at how many cameras one of it gives way, in words."""
+    limits = {
+        "messages a second, busiest hour": (
+            f"collector {most['one collector on SQLite, 2 cores']:,.0f}, "
+            f"broker {most['one broker, 2 cores']:,.0f} cameras"
+        ),
+        "longest wait after a bin, s": (
+            f"60 s: {most['the same, nobody waits over 60 s after a bin']:,.0f} cameras"
+        ),
+        "connections' memory at the broker, MiB": (f"1 GiB: {most[CONNECTIONS_A_GIB]:,.0f} cameras"),
+        "operators, if all is reviewed": f"one: {most['one operator']:,.0f} cameras",
+    }
+    if basis.drop_s is not None:
+        limits["a day's rows deleted one by one, s"] = f"dropping a partition takes {basis.drop_s:.2f} s"
+    return limits
 
 
 def _messages_per_s(street: Street) -> float:

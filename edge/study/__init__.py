@@ -103,10 +103,12 @@ def run(
 
 def _work(segments: Sequence[Segment], ledger: Ledger, doer: Local | Ray, parts: Path) -> None:
     """Have every segment judged that is not, and note in the ledger how it ended."""
-    waiting = [each for each in segments if not _is_done(each, parts)]
+    waiting = []
     for each in segments:
-        if each not in waiting:
+        if _is_done(each, parts):
             ledger.ended(each.row.key, None)
+        else:
+            waiting.append(each)
     total_s = sum(each.seconds for each in segments)
     by_key = {each.row.key: each for each in segments}
     with StudyProgress("judging", total=total_s, unit="s of video") as progress:

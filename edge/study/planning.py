@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,12 @@ def planned(
 ) -> Iterator[Segment]:
     """Yield the segments of every sequence, in order of time."""
     versions = _versions(settings)
-    signals: dict[Path, str] = {}
+    hashed = cache(sha256)  # a log of times counts for every stretch of its file
     for sequence in sequences:
         own = sequence.recordings[0].signals
-        if own is not None and own not in signals:
-            signals[own] = sha256(own)
-        made_from = {
-            **versions,
-            "signals": signals.get(own, versions["signals"]) if own else versions["signals"],
-        }
+        made_from = versions if own is None else {**versions, "signals": hashed(own)}
         for stretches in in_segments(sequence.stretches(cut), segment_s, cut):
-            keyed = tuple((_key(made_from, sequence, each, cut), each) for each in stretches)
+            keyed = tuple((_key(made_from, sequence, each, cut, hashed), each) for each in stretches)
             keys = tuple(key for key, _ in keyed)
             row = SegmentRow(
                 key=_hash(keys),
@@ -86,9 +82,15 @@ def _model(name: str) -> str:
     return sha256(path) + (f" {sha256(card)}" if card.is_file() else "")
 
 
-def _key(made_from: Mapping[str, str | None], sequence: Files, stretch: Stretch, cut: Cut) -> str:
+def _key(
+    made_from: Mapping[str, str | None],
+    sequence: Files,
+    stretch: Stretch,
+    cut: Cut,
+    hashed: Callable[[Path], str],
+) -> str:
     files: list[Any] = [
-        [each.sha256, each.start, each.dated, sha256(each.times) if each.times else None]
+        [each.sha256, each.start, each.dated, hashed(each.times) if each.times else None]
         for each in sequence.during(stretch.begin, stretch.until)
     ]
     # Relative signal times count from the beginning of the sequence.

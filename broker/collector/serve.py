@@ -1,7 +1,7 @@
 """`nearmiss collect`: the intake, the sweeper and the review page, until SIGTERM.
 
-If the intake's thread ends, so does the process: a collector that looks alive and stores nothing is worse
-than none.
+If the intake's thread ends, the web server's or the courier's, so does the process: a collector that looks
+alive and stores nothing, or shows nothing, is worse than none, and whoever started it starts it again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ from broker.logs import json_to_stderr
 from broker.process import harden
 
 if TYPE_CHECKING:
+    from broker.collector.health import Thread
+    from broker.collector.review.server import ReviewServer
     from broker.collector.watching import WatchServer
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,13 @@ def run(path: Path) -> int:
         tls=config.broker.tls_files,
         group=config.intake.group,
     )
-    watch = _watch_server(path, config, store, intake, collector, sweeper)
+    page, courier = _page(path, config, store, clips), carrier(path, config, store)
+    others: dict[str, Thread] = {}
+    if page is not None:
+        others["review page"] = page
+    if courier is not None:
+        others["courier"] = courier
+    watch = _watch_server(path, config, store, intake, collector, sweeper, others)
     stop = threading.Event()
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
@@ -64,29 +73,15 @@ def run(path: Path) -> int:
     if watch is not None:
         watch.start()
         print(f"health: http://{watch.host}:{watch.port}/health", flush=True)  # noqa: T201 — for a person
-    courier = carrier(path, config, store)
     if courier is not None:
         courier.start()
-    page = None
-    if config.review.enabled:
-        from broker.collector.review.server import ReviewServer
-
-        settings = config.review.beside(path)
-        page = ReviewServer(
-            store,
-            clips,
-            host=settings.host,
-            port=settings.port,
-            settings=settings,
-            publication=config.publication,
-            event_d=config.retention.event_d,
-        )
+    if page is not None:
         page.start()
         print(f"review page: {page.url}", flush=True)  # noqa: T201 — the one line a person must see
         with store.read() as connection:
             if not listed(connection):
                 print(f"no account yet: nearmiss user add {path} NAME --role admin", flush=True)  # noqa: T201
-    code = _watch(collector, stop)
+    code = _watch(collector, others, stop)
     if page is not None:
         page.close()
     if courier is not None:
@@ -97,6 +92,23 @@ def run(path: Path) -> int:
     collector.close()
     store.close()
     return code
+
+
+def _page(path: Path, config: CollectorConfig, store: Store, clips: ClipFolder) -> ReviewServer | None:
+    if not config.review.enabled:
+        return None
+    from broker.collector.review.server import ReviewServer
+
+    settings = config.review.beside(path)
+    return ReviewServer(
+        store,
+        clips,
+        host=settings.host,
+        port=settings.port,
+        settings=settings,
+        publication=config.publication,
+        event_d=config.retention.event_d,
+    )
 
 
 def carrier(path: Path, config: CollectorConfig, store: Store) -> CourierThread | None:
@@ -119,6 +131,7 @@ def _watch_server(
     intake: Intake,
     collector: Collector,
     sweeper: Sweeper,
+    others: Mapping[str, Thread],
 ) -> WatchServer | None:
     if config.watch is None:
         return None
@@ -128,7 +141,7 @@ def _watch_server(
     health = Health(
         store,
         collector,
-        threads={},
+        threads=others,
         others={"sweeper": lambda: sweeper.alive and sweeper.keeps_up},
         disks=disks(path, config),
         room_bytes=config.watch.room_mb * 2**20,
@@ -157,7 +170,7 @@ def disks(path: Path, config: CollectorConfig) -> dict[str, Path]:
     return found
 
 
-def _watch(collector: Collector, stop: threading.Event) -> int:
+def _watch(collector: Collector, others: Mapping[str, Thread], stop: threading.Event) -> int:
     said_ready = False
     while not stop.wait(0.1):
         if not said_ready and collector.ready.is_set():
@@ -165,6 +178,9 @@ def _watch(collector: Collector, stop: threading.Event) -> int:
             print("collector: ready", flush=True)  # noqa: T201 — whoever started it waits for this line
         if not collector.alive:
             logger.error("the intake ended by itself: %s", collector.error)
+            return 1
+        if ended := [name for name, thread in others.items() if not thread.alive]:
+            logger.error("the %s ended by itself", " and the ".join(ended))
             return 1
     return 0
 

@@ -12,14 +12,18 @@ import httpx
 import pytest
 
 from broker.collector import serve
+from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
 from broker.collector.config import ConfigError, database_url, is_loopback, load_collector
+from broker.collector.health import Check, Health
 from broker.collector.intake import Intake
+from broker.collector.review.server import ReviewServer
 from broker.collector.store import Store
 from broker.embedded import free_port, start_broker
 from broker.mqtt import Session, wait_until
 from broker.topics import Address
 from tests.broker.records import NODE, SITE, event
+from tests.broker.test_watching import FakeIntake
 
 TOML = """
 [broker]
@@ -94,6 +98,27 @@ def test_it_ends_when_its_intake_does(
 
     monkeypatch.setattr("broker.mqtt.Session.step", defect)
     assert serve.run(config) == 1
+
+
+def test_it_ends_when_its_web_server_does(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = ReviewServer.start
+
+    def start_and_end(self: ReviewServer) -> None:
+        began(self)
+        self._server.should_exit = True
+
+    monkeypatch.setattr(ReviewServer, "start", start_and_end)
+    assert serve.run(config) == 1
+
+
+def test_a_web_server_that_has_ended_is_not_well(sqlite_store: Store, clips: ClipFolder) -> None:
+    page = ReviewServer(sqlite_store, clips)
+    page.start()
+    health = Health(sqlite_store, FakeIntake(), threads={"review page": page}, disks={}, room_bytes=0)
+    assert all(check.well for check in health.ready().values())
+    page.close()
+    for checks in (health.live(), health.ready()):
+        assert checks["review page"] == Check(False, "has ended")
 
 
 @pytest.mark.parametrize(

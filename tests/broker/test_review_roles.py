@@ -13,11 +13,12 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from broker.collector import accounts, plates, sessions
-from broker.collector.accounts import ROLES, Role
+from broker.collector.accounts import ROLES
 from broker.collector.clips import ClipFolder
 from broker.collector.review import roles
 from broker.collector.review.app import OPEN, create_app
 from broker.collector.review.guard import COOKIE
+from broker.collector.review.roles import RANKS, Needed
 from broker.collector.review.server import ReviewServer
 from broker.collector.sessions import Times
 from broker.collector.store import Store, keep
@@ -25,10 +26,10 @@ from tests.broker.records import clip, event, plate
 from tests.broker.test_intake import png
 
 # What each address takes. A route that is not here fails the first test: decide, then write it down.
-ROUTES: dict[tuple[str, str], Role | None] = {
+ROUTES: dict[tuple[str, str], Needed | None] = {
     ("GET", "/"): "viewer",
-    ("GET", "/account"): "viewer",
-    ("POST", "/account/password"): "viewer",
+    ("GET", "/account"): "account",
+    ("POST", "/account/password"): "account",
     ("GET", "/clips/{hash_}"): "reviewer",
     ("GET", "/events/{id_}"): "reviewer",
     ("GET", "/events/{id_}/record"): "reviewer",
@@ -36,7 +37,7 @@ ROUTES: dict[tuple[str, str], Role | None] = {
     ("GET", "/learning"): "reviewer",
     ("GET", "/login"): None,
     ("POST", "/login"): None,
-    ("POST", "/logout"): "viewer",
+    ("POST", "/logout"): "account",
     ("GET", "/nodes"): "viewer",
     ("GET", "/openapi.json"): "viewer",
     ("POST", "/events/{id_}/hold"): "reviewer",
@@ -80,8 +81,11 @@ class House:
                 self.paths[site] = {"id_": str(record.id), "hash_": clip_hash, "plate": plate_hash}
             for role in ROLES:
                 accounts.add(connection, role, role=role, sites=(HERE,), actor="console", now_s=1)
-        for role in ROLES:
-            self.begin(role)
+            # Somebody who had a role and has none any more.
+            accounts.add(connection, "account", role="viewer", sites=(HERE,), actor="console", now_s=1)
+            accounts.set_role(connection, "account", None, sites=(HERE,), actor="console", now_s=2)
+        for each in RANKS:
+            self.begin(each)
         self.server = ReviewServer(self.store, clips)
         self.server.start()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.server.port}")
@@ -130,7 +134,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     opened.store.close()
 
 
-def declared(app: FastAPI) -> dict[tuple[str, str], Role | None]:
+def declared(app: FastAPI) -> dict[tuple[str, str], Needed | None]:
     return {
         (method, route.path): roles.role_of(route)
         for route in app.routes
@@ -146,26 +150,35 @@ def test_every_route_is_on_the_list_with_its_role(house: House) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), list(ROUTES), ids=[" ".join(key) for key in ROUTES])
-@pytest.mark.parametrize("role", [None, *ROLES], ids=["nobody", *ROLES])
-def test_each_role_gets_what_is_its_own(house: House, method: str, path: str, role: Role | None) -> None:
+@pytest.mark.parametrize("role", [None, *RANKS], ids=["nobody", "no role", *ROLES])
+def test_each_role_gets_what_is_its_own(house: House, method: str, path: str, role: Needed | None) -> None:
     needed = ROUTES[method, path]
     code = house.ask(method, path, role)
     if needed is not None and role is None:
         assert code == 401
-    elif needed is not None and role is not None and ROLES.index(role) < ROLES.index(needed):
+    elif needed is not None and role is not None and RANKS.index(role) < RANKS.index(needed):
         assert code == 403
     else:
         assert code in (200, 303, 409, 422), code
 
 
 @pytest.mark.parametrize("path", [path for _, path in ROUTES if "{id_}" in path or "{hash_}" in path])
-@pytest.mark.parametrize("role", ROLES)
-def test_another_site_shows_nothing(house: House, path: str, role: Role) -> None:
+@pytest.mark.parametrize("role", RANKS)
+def test_another_site_shows_nothing(house: House, path: str, role: Needed) -> None:
     method = next(method for method, each in ROUTES if each == path)
     needed = ROUTES[method, path]
     assert needed is not None
-    below = ROLES.index(role) < ROLES.index(needed)
+    below = RANKS.index(role) < RANKS.index(needed)
     assert house.ask(method, path, role, site=ELSEWHERE) == (403 if below else 404)
+
+
+def test_who_has_no_role_left_signs_out(house: House) -> None:
+    headers = {"Cookie": f"{COOKIE}={house.sessions['account']}", "Accept": "text/html"}
+    refused = house.client.get("/", headers=headers)
+    assert refused.status_code == 403
+    assert "Not for this account" in refused.text
+    assert 'action="/logout"' in refused.text
+    assert house.ask("POST", "/logout", "account") == 303
 
 
 def test_lists_show_ones_own_sites_alone(house: House) -> None:

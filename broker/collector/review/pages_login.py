@@ -104,7 +104,7 @@ def routes(desk: Desk) -> APIRouter:
         return RedirectResponse(inner(wanted), 303, headers={"set-cookie": cookie(token)})
 
     @router.post("/logout", response_model=None)
-    def sign_out(request: Request, who: Annotated[Who, needs("viewer")]) -> Response:
+    def sign_out(request: Request, who: Annotated[Who, needs("account")]) -> Response:
         token = session_token(request.headers.get("cookie", ""))
         with desk.store.write() as connection:
             if token is not None:
@@ -115,13 +115,13 @@ def routes(desk: Desk) -> APIRouter:
         return RedirectResponse("/login", 303, headers=headers)
 
     @router.get("/account", response_model=None)
-    def account_page(request: Request, who: Annotated[Who, needs("viewer")]) -> Response:
+    def account_page(request: Request, who: Annotated[Who, needs("account")]) -> Response:
         return desk.page(request, "account.html", problem="", changed=False, shortest=passwords.SHORTEST)
 
     @router.post("/account/password", response_model=None)
     def change_password(
         request: Request,
-        who: Annotated[Who, needs("viewer")],
+        who: Annotated[Who, needs("account")],
         old: Annotated[str, Form(max_length=1000)],
         new: Annotated[str, Form(max_length=1000)],
     ) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.routing import APIRoute
@@ -10,31 +10,38 @@ from starlette.routing import Mount
 
 from broker.collector.accounts import ROLES, Role, Who
 
+# Somebody whose roles have all been taken away still has an account: to sign out of it.
+Needed = Literal["account", Role]
+RANKS: tuple[Needed, ...] = ("account", *ROLES)
+
 
 class Needs:
     """Lets in who holds the role at any site; the page itself asks for the site."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Needed) -> None:
         self.role = role
 
     def __call__(self, request: Request) -> Who:
         who: Who = request.state.who
-        if not who.may(self.role):
+        if self.role != "account" and not who.may(self.role):
             raise HTTPException(403, f"this needs the role {self.role}")
         return who
 
 
-def needs(role: Role) -> Any:
-    """Return the dependency that asks for a role: ``who: Annotated[Who, needs("reviewer")]``."""
+def needs(role: Needed) -> Any:
+    """Return the dependency that asks for a role: ``who: Annotated[Who, needs("reviewer")]``.
+
+    ``needs("account")`` asks for no more than having signed in.
+    """
     return Depends(_NEEDS[role])
 
 
-def role_of(route: APIRoute) -> Role | None:
+def role_of(route: APIRoute) -> Needed | None:
     """Return the role a route has declared, None where it has declared none."""
-    found: list[Role] = [
+    found: list[Needed] = [
         each.call.role for each in route.dependant.dependencies if isinstance(each.call, Needs)
     ]
-    return max(found, key=ROLES.index, default=None)
+    return max(found, key=RANKS.index, default=None)
 
 
 def check(app: FastAPI, *, open_to_all: frozenset[str]) -> None:
@@ -64,4 +71,4 @@ def at(who: Who, role: Role, site: str) -> None:
         raise HTTPException(404, "there is nothing here for you")
 
 
-_NEEDS = {role: Needs(role) for role in ROLES}
+_NEEDS = {role: Needs(role) for role in RANKS}

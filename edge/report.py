@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broker import player
 from broker.wire import ROAD_USERS, RULES, Clip, LocalEvent, Plate
 from calibration.site import Point, Site
 from edge.frame import Gap
@@ -65,7 +66,7 @@ def html(report: Report) -> str:
     events = sorted(report.events, key=lambda event: event.n)
     embedded = [event.clip for event in events if event.clip is not None and event.clip in report.clips]
     chosen = dict.fromkeys(embedded[:MAX_CLIPS])
-    script = text_of("player.js") + text_of("page.js")
+    script = player.script() + text_of("page.js")
     return (
         environment()
         .get_template("report.html.j2")
@@ -89,7 +90,7 @@ def html(report: Report) -> str:
                 for rule in RULES
                 if any(event.rule == rule for event in events)
             ],
-            style=text_of("player.css") + text_of("report.css"),
+            style=player.style() + text_of("report.css"),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -187,10 +188,8 @@ def _embedded(record: bytes) -> str:
 
 
 def text_of(name: str) -> str:
-    """Return a style sheet or script of ours as text."""
-    package = resources.files("broker.player") if name.startswith("player.") else resources.files("edge")
-    folder = package if name.startswith("player.") else package / "templates"
-    return (folder / name).read_text(encoding="utf-8")
+    """Return a style sheet or script of the report as text."""
+    return (resources.files("edge") / "templates" / name).read_text(encoding="utf-8")
 
 
 def environment() -> Environment:

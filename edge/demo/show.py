@@ -13,13 +13,11 @@ from broker.wire import LocalEvent
 from edge.analyze import NODE, Outcome, analyze
 from edge.chain import LocalChain
 from edge.demo.compare import compared, print_comparison
-from edge.demo.draw import Film
-from edge.demo.film import write_video
 from edge.demo.junction import START
-from edge.demo.setting import SETTINGS, Setting, write_signals, write_site
-from edge.demo.story import DURATION_S, FRAME_RATE_HZ, PLAN, TEMPTATIONS, actors
+from edge.demo.recording import open_recording, write_recording
+from edge.demo.setting import SETTINGS, Setting
+from edge.demo.story import DURATION_S, PLAN, TEMPTATIONS, actors
 from edge.demo.truth import TrueEvent, as_records, true_events
-from edge.opening import opened
 from edge.results import Results
 
 DRAIN_TIMEOUT_S = 60.0
@@ -38,18 +36,7 @@ def run(*, out: Path, serve: bool, port: int, gif: Path | None, setting: str = "
     out.mkdir(parents=True, exist_ok=True)
     true = _film(out, SETTINGS[setting], console)
     drawn = time.monotonic()
-    inputs = opened(
-        out / "video.mp4",
-        site=out / "site.toml",
-        signals=out / "signals.csv",
-        model="motion",
-        provider=None,
-        threads=None,
-        out=out,
-        start=START,
-        times=None,
-        clips="scene",
-    )
+    inputs = open_recording(out)
     with LocalChain(out, site=inputs.site, node=NODE) as chain:
         with inputs.source, Results(out) as results:
             outcome = analyze(inputs, results)
@@ -81,23 +68,13 @@ def run(*, out: Path, serve: bool, port: int, gif: Path | None, setting: str = "
 
 def _film(out: Path, setting: Setting, console: Console) -> list[TrueEvent]:
     """Write the recording and what belongs to it; return what truly happens in it."""
-    people = actors()
-    true = true_events(people, PLAN)
+    true = true_events(actors(), PLAN)
     lines = [record.encode() for record in as_records(true, PLAN)]
     (out / "truth.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    write_site(out / "site.toml", setting.camera)
-    write_signals(out / "signals.csv", PLAN)
-    film = Film(setting.camera, people, PLAN, light=setting.light, seed=setting.seed)
-    count = round(DURATION_S * FRAME_RATE_HZ)
     with Progress(
         TextColumn("drawing the junction"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
     ) as progress:
-        write_video(
-            out / "video.mp4",
-            (film.frame(index / FRAME_RATE_HZ) for index in progress.track(range(count))),
-            image_size=setting.camera.image_size,
-            frame_rate_hz=FRAME_RATE_HZ,
-        )
+        write_recording(out, setting, PLAN, watched=progress.track)
     return true
 
 

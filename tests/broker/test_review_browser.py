@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from broker.collector.clips import ClipFolder
 from broker.collector.store import Store
 from tests.broker.test_review import Desk
+from tests.browser import chromium as chromium
+from tests.browser import watched
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=20_000)  # a loaded machine is no defect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -43,16 +30,10 @@ def desk(sqlite_store: Store, tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def page(chromium: Browser, desk: Desk) -> Iterator[Page]:
     """A page that has come in by the printed address; whatever it complains of fails the test."""
-    complaints: list[str] = []
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(desk.server.url)
-    opened.wait_for_url(f"{desk.root}/")
-    yield opened
-    context.close()
-    assert complaints == []
+    with watched(chromium) as opened:
+        opened.goto(desk.server.url)
+        opened.wait_for_url(f"{desk.root}/")
+        yield opened
 
 
 def press(page: Page, key: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from broker.collector import plates
@@ -20,21 +18,10 @@ from broker.topics import Address
 from tests.broker.records import NODE, SITE, clip, event
 from tests.broker.test_plates import HASH, PERSON, PLATE, ROAD, SIZE, colours
 from tests.broker.test_review import Desk
+from tests.browser import chromium as chromium
+from tests.browser import watched
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=20_000)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -53,17 +40,11 @@ def page(chromium: Browser, sqlite_store: Store, folder: ClipFolder) -> Iterator
     )
     record = event(seq=99, clip=taken[0][1].hashes[1])
     Intake(sqlite_store, folder).take([(here.to("event").topic, record.encode())])
-    complaints: list[str] = []
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(desk.server.url)
-    opened.wait_for_url(f"{desk.root}/")
-    yield opened
-    context.close()
+    with watched(chromium, height=900) as opened:
+        opened.goto(desk.server.url)
+        opened.wait_for_url(f"{desk.root}/")
+        yield opened
     desk.close()
-    assert complaints == []
 
 
 def root(page: Page) -> str:

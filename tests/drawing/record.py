@@ -11,12 +11,10 @@ from pathlib import Path
 
 from broker.wire import Clip, Plate
 from edge.analyze import line_of
-from edge.demo.draw import Film
-from edge.demo.film import write_video
 from edge.demo.junction import START
-from edge.demo.setting import SETTINGS, write_signals, write_site
-from edge.demo.story import DURATION_S, FRAME_RATE_HZ, Actor, actors
-from edge.opening import opened
+from edge.demo.recording import open_recording, write_recording
+from edge.demo.setting import SETTINGS
+from edge.demo.story import DURATION_S, Actor
 from edge.rules.finding import Finding
 from edge.scene import VULNERABLE, RoadUser, Scene
 from tests.drawing.claims import Claim, plan
@@ -106,28 +104,9 @@ def recorded(claims: Sequence[Claim], folder: Path) -> list[Recorded]:
 def _recorded(claims: Sequence[Claim], folder: Path, recording: int) -> list[Recorded]:
     folder.mkdir(parents=True, exist_ok=True)
     setting, lamps = SETTINGS["afternoon"], plan(recording)
-    write_site(folder / "site.toml", setting.camera)
-    write_signals(folder / "signals.csv", lamps)
-    film = Film(setting.camera, actors(), lamps, light=setting.light, seed=setting.seed + recording)
     last = min(max(claim.time for claim in claims) + 6.0, DURATION_S)
-    write_video(
-        folder / "video.mp4",
-        (film.frame(index / FRAME_RATE_HZ) for index in range(round(last * FRAME_RATE_HZ))),
-        image_size=setting.camera.image_size,
-        frame_rate_hz=FRAME_RATE_HZ,
-    )
-    inputs = opened(
-        folder / "video.mp4",
-        site=folder / "site.toml",
-        signals=folder / "signals.csv",
-        model="motion",
-        provider=None,
-        threads=None,
-        out=folder,
-        start=START,
-        times=None,
-        clips="scene",
-    )
+    write_recording(folder, setting, lamps, until_s=last, seed=setting.seed + recording)
+    inputs = open_recording(folder)
     staged = Claims(claims, datetime.fromisoformat(START).timestamp())
     clips: dict[int, Clip | None] = {}
     with inputs.source:

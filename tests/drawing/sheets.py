@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Route, sync_playwright
+from playwright.sync_api import Route
 
-import broker.player
+from broker import player
 from broker.collector.review.words import RULES
-from tests.browser import CHROMIUM, chromium_arguments
+from tests.browser import launched
 from tests.drawing.record import Recorded
 
-PLAYER = Path(broker.player.__file__).parent
 INSTANTS_S = (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
 _PAGE = (Path(__file__).parent / "sheet.html").read_text()
 HOW = """# Decide from the drawing alone
@@ -41,17 +40,20 @@ def write_sheets(recorded: Sequence[Recorded], out: Path, *, truth: Path) -> int
     out.mkdir(parents=True, exist_ok=True)
     shown = [each for each in recorded if each.clip is not None]
     (out / "README.md").write_text(HOW)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=chromium_arguments())
+    with launched() as browser:
         page = browser.new_page(viewport={"width": 1800, "height": 1200})
         for number, each in enumerate(shown, 1):
-            files = {**_player(), "sheet.json": _sheet(number, each), "": _PAGE}
+            files = {
+                **player.modules(),
+                "player.css": player.style(),
+                "sheet.json": _sheet(number, each),
+                "": _PAGE,
+            }
             page.route("http://sheet.test/**", partial(_answer, files))
             page.goto("http://sheet.test/")
             page.wait_for_selector("body[data-ready]")
             page.screenshot(path=out / f"{number:02d}.png", full_page=True)
             page.unroute_all()
-        browser.close()
     with (out / "decisions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["number", "claim", "decision"])
@@ -93,10 +95,6 @@ def _sheet(number: int, each: Recorded) -> str:
             "instants": INSTANTS_S,
         }
     )
-
-
-def _player() -> dict[str, str]:
-    return {path.name: path.read_text() for path in PLAYER.iterdir() if path.suffix in (".js", ".css")}
 
 
 def _answer(files: dict[str, str], route: Route) -> None:

@@ -6,6 +6,7 @@ import base64
 import http.server
 import json
 import random
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from broker import player
 from broker.wire import ROAD_USERS, RULES, STATES, Clip, MeasureName, Plate
 from edge.plan import plate_of
 from edge.recorder import Recorder
@@ -23,14 +25,14 @@ from edge.rules.finding import Finding
 from edge.scene import RoadUser
 from edge.site_map import COLOURS
 from edge.sketch import SketchBox
+from tests.browser import chromium as chromium
+from tests.browser import watched
 
 from .drawn import SIZE, Lamps, pinhole, scene, site, sketch
 from .test_report import event, report
 
 pytestmark = pytest.mark.browser
 
-PLAYER = Path(__file__).resolve().parents[2] / "broker" / "player"
-CHROMIUM = Path("/usr/bin/chromium")
 PLACE = site(pinhole())
 EVENT = 20.0
 
@@ -89,10 +91,11 @@ class Server(http.server.BaseHTTPRequestHandler):
 PAGE = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>clip</title>
 <link rel="icon" href="/icon"><link rel="stylesheet" href="/player.css"></head>
 <body><div id="here"></div><script type="module" src="/page.js"></script></body></html>"""
-SCRIPT = b"""import { mount, RULES, MEASURES } from "/player.js";
+SCRIPT = b"""import { mount } from "/player.js";
+import { RULES, MEASURES, STATES } from "/words.js";
 const records = await (await fetch("/records.json")).json();
 window.player = mount(document.getElementById("here"), records);
-window.names = { rules: Object.keys(RULES), measures: Object.keys(MEASURES) };
+window.names = { rules: Object.keys(RULES), measures: Object.keys(MEASURES), states: Object.keys(STATES) };
 """
 
 
@@ -103,8 +106,8 @@ def address() -> Iterator[str]:
     Server.files = {
         "/": ("text/html", PAGE),
         "/page.js": ("text/javascript", SCRIPT),
-        "/player.js": ("text/javascript", (PLAYER / "player.js").read_bytes()),
-        "/player.css": ("text/css", (PLAYER / "player.css").read_bytes()),
+        "/player.css": ("text/css", player.style().encode()),
+        **{f"/{name}": ("text/javascript", text.encode()) for name, text in player.modules().items()},
         "/records.json": ("application/json", json.dumps(text).encode()),
         "/icon": ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
     }
@@ -118,19 +121,8 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("no browser: /usr/bin/chromium is not there")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def tab(browser: Any) -> Iterator[Any]:
-    opened = browser.new_page(viewport={"width": 1100, "height": 800})
+def tab(chromium: Any) -> Iterator[Any]:
+    opened = chromium.new_page(viewport={"width": 1100, "height": 800})
     opened.complaints = []
     # A breach of the page's policy is told on the console.
     opened.on("console", lambda message: opened.complaints.append(message.text))
@@ -331,26 +323,21 @@ def test_it_takes_itself_away(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_report_plays_from_disk_without_a_network(browser: Any, tmp_path: Path, scheme: str) -> None:
+def test_a_report_plays_from_disk_without_a_network(chromium: Any, tmp_path: Path, scheme: str) -> None:
     whole = report(plate=plate())
     write_report(tmp_path / "report.html", whole)
-    page = browser.new_page(color_scheme=scheme)
-    complaints: list[str] = []
     asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((tmp_path / "report.html").as_uri())
-    page.locator(".clip").first.scroll_into_view_if_needed()
-    page.wait_for_selector(".clip canvas[data-ready=yes]")
-    assert page.locator(".nm-player").count() == 1
-    assert asked == [(tmp_path / "report.html").as_uri()]
-    assert complaints == []
-    page.close()
+    with watched(chromium, also=True, color_scheme=scheme) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "report.html").as_uri())
+        page.locator(".clip").first.scroll_into_view_if_needed()
+        page.wait_for_selector(".clip canvas[data-ready=yes]")
+        assert page.locator(".nm-player").count() == 1
+        assert asked == [(tmp_path / "report.html").as_uri()]
 
 
-def test_without_a_plate_the_plan_is_drawn_in_both_views(browser: Any, address: str) -> None:
-    page = browser.new_page()
+def test_without_a_plate_the_plan_is_drawn_in_both_views(chromium: Any, address: str) -> None:
+    page = chromium.new_page()
     page.goto(address)
     page.wait_for_selector(".nm-player")
     records = json.dumps(
@@ -368,17 +355,29 @@ def test_without_a_plate_the_plan_is_drawn_in_both_views(browser: Any, address: 
 
 
 def test_a_kind_has_one_colour_in_the_player_and_on_the_map() -> None:
-    style = (PLAYER / "player.css").read_text()
+    style = player.style()
     light = style[: style.index("@media")]
-    script = (PLAYER / "player.js").read_text()
     for kind in ROAD_USERS:
         assert f"--nm-c-{kind}: {COLOURS[kind]};" in light
-    for state in STATES:
-        assert f"{state}: {{ words" in script
+
+
+def test_it_knows_every_state_of_a_signal(page: Any) -> None:
+    assert set(page.evaluate("names.states")) == set(STATES)
 
 
 def test_the_player_holds_no_way_out() -> None:
     """Nothing is fetched, evaluated, stored or written as markup."""
-    script = (PLAYER / "player.js").read_text()
     for word in ("fetch(", "XMLHttpRequest", "eval(", "Function(", "innerHTML", "localStorage", "import("):
-        assert word not in script, word
+        assert word not in player.script(), word
+
+
+def test_its_modules_are_small_and_make_one_script() -> None:
+    """As one script no two of them may give the same name, and none may import in another way."""
+    texts = player.modules()
+    assert max(len(text.splitlines()) for text in texts.values()) < 250
+    names = re.findall(
+        r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)", player.script(), re.MULTILINE
+    )
+    assert len(names) == len(set(names))
+    assert not re.search(r"^(import|export .* from)\b", player.script(), re.MULTILINE)
+    assert set(texts) == {path.name for path in Path(player.__file__).parent.glob("*.js")}

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import broker.player
 from broker.wire import Clip, Plate
 from calibration.plane import Plane
 from calibration.site import Site
@@ -40,15 +41,14 @@ from edge.signals.history import SignalHistory
 from edge.tracker import Tracker
 from models.detections import Detections
 from models.zoo import load
-from tests.conftest import ROOT, data_folder
+from tests.browser import launched
+from tests.conftest import data_folder
 from tests.edge.drawn import painted, pinhole, road, seen
 from tests.edge.drawn import site as drawn_site
 from tests.privacy.real import Recording, frames, ground
 
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]  # (N, 4) left, top, right, bottom
-PLAYER = ROOT / "broker" / "player"
-CHROMIUM = "/usr/bin/chromium"
 # Every clip frame is looked at as it is; of so many one is looked at enlarged, beside its raw frame.
 CONTROL_EVERY = 5
 # Small faces are looked for in the picture enlarged; plates at each of these.
@@ -260,8 +260,6 @@ def pixelated(picture: Picture, detections: Detections) -> Picture:
 @contextmanager
 def player() -> Iterator[Any]:
     """Open the clip player in a browser; give a function that mounts a clip and one that draws an instant."""
-    from playwright.sync_api import sync_playwright
-
     page_html = """<!doctype html><link rel=stylesheet href=/player.css>
 <style>body { margin: 0; width: 1400px }</style><main id=place></main><script type=module>
 import { mount } from "/player.js";
@@ -274,24 +272,20 @@ window.ready = true;
 </script>"""
     files = {
         "/": ("text/html", page_html),
-        "/player.js": ("text/javascript", (PLAYER / "player.js").read_text()),
-        "/player.css": ("text/css", (PLAYER / "player.css").read_text()),
+        "/player.css": ("text/css", broker.player.style()),
+        **{f"/{name}": ("text/javascript", text) for name, text in broker.player.modules().items()},
     }
 
     def serve(route: Any) -> None:
         kind, body = files.get("/" + route.request.url.split("/", 3)[3], ("text/plain", ""))
         route.fulfill(status=200, content_type=kind, body=body)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        try:
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            page.route("**/*", serve)
-            page.goto("http://player.invalid/")
-            page.wait_for_function("window.ready")
-            yield page
-        finally:
-            browser.close()
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.route("**/*", serve)
+        page.goto("http://player.invalid/")
+        page.wait_for_function("window.ready")
+        yield page
 
 
 def rendered(page: Any, filmed: Filmed, chosen: range) -> Iterator[Picture]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.faces import CHROMIUM, looked_at
+from tests.browser import CHROMIUM
+from tests.privacy.faces import looked_at
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.browser]
 
 
 def test_no_face_is_in_a_clip_or_on_a_plate_and_the_controls_show_some(data: Path) -> None:
-    if not Path(CHROMIUM).exists():
+    if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     result = looked_at(data, short=True)
     assert len(result.clips) == 2

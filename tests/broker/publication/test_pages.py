@@ -27,7 +27,7 @@ from broker.collector.tables import audit
 from broker.wire import Count, Counts, Measure
 from tests.broker.publication.years import PLAN
 from tests.broker.records import NODE, SITE, event
-from tests.broker.test_review_browser import chromium as chromium
+from tests.browser import chromium as chromium
 
 # Where the docs' pictures are written, when somebody asks for them.
 PICTURES = os.environ.get("NEARMISS_PICTURES")

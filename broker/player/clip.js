@@ -1,0 +1,66 @@
+/** What a clip says of an instant: where a road user is, what a lamp shows. The records are broker/wire.py's. */
+
+import { STATES } from "./words.js";
+
+export const SNAP_PX = 4;
+export const SNAP_M = 0.25;
+export const SNAP_DEG = 15;
+
+/** Length, width and height in metres of the one shape of each class. */
+export const SIZES = {
+  pedestrian: [0.6, 0.6, 1.7],
+  bicycle: [1.8, 0.7, 1.75],
+  motorcycle: [2.1, 0.8, 1.6],
+  car: [4.4, 1.8, 1.5],
+  bus: [12.0, 2.55, 3.1],
+  truck: [8.5, 2.5, 3.3],
+};
+
+export const UPRIGHT = new Set(["pedestrian", "bicycle", "motorcycle"]);
+export const metres = ([x, y]) => [x * SNAP_M, y * SNAP_M];
+
+/** Where a glyph is at a (fractional) step: `{px, m, heading}`, or null where it is not seen. */
+export function placeAt(keys, step) {
+  let low = 0;
+  let high = keys.length - 1;
+  if (step < keys[0][0] - 1e-9) return null;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (keys[middle][0] <= step + 1e-9) low = middle;
+    else high = middle - 1;
+  }
+  const here = keys[low];
+  if (here[1] === null && here[3] === null) return null;
+  // The last key is the last step it was seen at: nothing is known a step later.
+  if (low === keys.length - 1 && step > here[0] + 1) return null;
+  const next = keys[low + 1];
+  const moves = next && (next[1] !== null || next[3] !== null);
+  const share = moves ? (step - here[0]) / (next[0] - here[0]) : 0;
+  const mix = (n) => (moves && next[n] !== null ? here[n] + share * (next[n] - here[n]) : here[n]);
+  let heading = null;
+  if (here[5] >= 0) {
+    const full = 360 / SNAP_DEG;
+    const turn = moves && next[5] >= 0 ? ((next[5] - here[5] + 1.5 * full) % full) - full / 2 : 0;
+    heading = ((here[5] + share * turn) * SNAP_DEG * Math.PI) / 180;
+  }
+  return {
+    px: here[1] === null ? null : [mix(1) * SNAP_PX, mix(2) * SNAP_PX],
+    m: here[3] === null ? null : [mix(3) * SNAP_M, mix(4) * SNAP_M],
+    heading,
+  };
+}
+
+export function isHollow(glyph, step) {
+  return glyph.hollow.some(([from, to]) => from <= step && step < to);
+}
+
+export function stateAt(changes, time) {
+  let now = changes[0].state;
+  for (const change of changes) if (change.at_s <= time + 1e-9) now = change.state;
+  return STATES[now] ? now : "unknown";
+}
+
+/** Whether a lamp is lit at this instant: a flashing one is so for half of each second. */
+export function shown(state, time) {
+  return !STATES[state].flashes || ((time % 1) + 1) % 1 < 0.5;
+}

@@ -1,0 +1,74 @@
+/** Places of the site: crosswalks, stop lines, roadways and signal heads, which show their lamp's state. */
+
+import { shown, stateAt } from "./clip.js";
+import { distance, lerp } from "./geometry.js";
+import { draw, path, titled } from "./svg.js";
+import { STATES } from "./words.js";
+
+/**
+ * Draws a place of the site; returns what shows its lamp's state, if it has one.
+ *
+ * `outline` is in the view's units; `onRoad` brings metres of the site there, null where nothing does.
+ */
+export function zoneShape(zone, outline, group, clip, unit, onRoad) {
+  if (!outline) return null;
+  const changes = (clip.lamps.find((lamp) => lamp.group === zone.group) || {}).changes;
+  if (zone.kind === "signal_head") return signalHead(outline, group, changes, unit, zone.group);
+  const closed = zone.kind !== "stop_line";
+  const shape = draw("path", { class: `nm-zone nm-${zone.kind}`, d: path(outline, closed) });
+  shape.append(titled(`${zone.kind.replace("_", " ")} ${zone.id}`));
+  group.append(shape);
+  if (zone.kind === "crosswalk") {
+    group.append(draw("path", { class: "nm-stripes", d: onRoad ? stripes(zone.outline_m, onRoad) : "" }));
+  }
+  if (zone.kind === "stop_line" || zone.kind === "crosswalk") {
+    shape.setAttribute("stroke-width", unit * (zone.kind === "stop_line" ? 0.9 : 0.45));
+    if (!changes) return null;
+    return (time) => {
+      const now = stateAt(changes, time);
+      shape.dataset.state = shown(now, time) ? STATES[now].lit[0] || now : "off";
+    };
+  }
+  shape.setAttribute("stroke-width", unit * 0.2);
+  return null;
+}
+
+export function signalHead(outline, group, changes, unit, name) {
+  const x = outline.map((point) => point[0]);
+  const y = outline.map((point) => point[1]);
+  const [left, top] = [Math.min(...x), Math.min(...y)];
+  const [width, height] = [Math.max(...x) - left, Math.max(...y) - top];
+  const head = draw("g", { class: "nm-head" });
+  head.append(titled(`signal ${name}`));
+  head.append(draw("rect", { class: "nm-housing", x: left, y: top, width, height, rx: Math.min(width, height) / 6 }));
+  const upright = height >= width;
+  const radius = Math.min(upright ? width / 2 : height / 2, Math.max(width, height) / 6) * 0.86;
+  const lamps = ["red", "amber", "green"].map((colour, n) => {
+    const along = (n + 0.5) / 3;
+    const [cx, cy] = upright ? [left + width / 2, top + height * along] : [left + width * along, top + height / 2];
+    return head.appendChild(draw("circle", { class: `nm-lamp nm-lamp-${colour}`, cx, cy, r: radius }));
+  });
+  group.append(head);
+  if (!changes) return null;
+  return (time) => {
+    const now = stateAt(changes, time);
+    const on = shown(now, time) ? STATES[now].lit : [];
+    ["red", "amber", "green"].forEach((colour, n) => lamps[n].classList.toggle("nm-lit", on.includes(colour)));
+    head.classList.toggle("nm-unknown", Boolean(STATES[now].unknown));
+  };
+}
+
+/** Stripes of a crosswalk of four corners, a metre apart across its longer side. */
+export function stripes(outline, onRoad) {
+  if (!outline || outline.length !== 4) return "";
+  let [a, b, c, d] = outline;
+  if (distance(a, b) + distance(c, d) < distance(b, c) + distance(d, a)) [a, b, c, d] = [b, c, d, a];
+  const count = Math.max(Math.round((distance(a, b) + distance(c, d)) / 2), 2);
+  const parts = [];
+  for (let n = 0; n < count; n += 1) {
+    const [from, to] = [(n + 0.25) / count, (n + 0.75) / count];
+    const stripe = [lerp(a, b, from), lerp(a, b, to), lerp(d, c, to), lerp(d, c, from)].map(onRoad);
+    if (stripe.every(Boolean)) parts.push(path(stripe, true));
+  }
+  return parts.join("");
+}

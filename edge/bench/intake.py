@@ -6,7 +6,9 @@ are many connections of this process.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -22,6 +24,9 @@ from edge.bench.section import Section
 from edge.errors import InputError
 
 EVENTS = 60_000
+PARTS = 10
+# Of the parts, so many with a thousand nodes connected; and so many rounds of the broker alone.
+CROWDED = 3
 ROUNDS = 3
 NODES = 20
 MANY_NODES = 1000
@@ -40,8 +45,8 @@ class IntakeSpeed:
     collector_cpu_us: float
     many_nodes: int
     many_nodes_per_s: float
-    first_mib: float  # memory of the collector after a tenth of the events
-    last_mib: float
+    memory_mib: tuple[float, ...]  # of the collector, after each tenth of the events
+    stored: int  # rows in the store at the end
     software: str
 
 
@@ -63,71 +68,76 @@ def measure(data: Path, *, events: int = EVENTS) -> Section:
                 f"the same with {speed.many_nodes:,} nodes connected",
                 f"{speed.many_nodes_per_s:,.0f} a second",
             ),
-            ("the collector's memory, first tenth", f"{speed.first_mib:.0f} MiB"),
-            ("the collector's memory, at the end", f"{speed.last_mib:.0f} MiB"),
+            (
+                "the collector's memory after each tenth",
+                ", ".join(f"{mib:.0f}" for mib in speed.memory_mib) + " MiB",
+            ),
+            ("events in the store at the end", f"{speed.stored:,}"),
         ),
         numbers=asdict(speed),
         remarks=(
-            f"broker and collector take turns, {ROUNDS} rounds each, medians; nodes, broker and "
-            f"collector share {os.cpu_count()} cores. `--events 1000000` for the long run.",
+            f"medians of {ROUNDS} rounds of the broker alone, {PARTS - CROWDED} tenths through the collector and "
+            f"{CROWDED} with many nodes; nodes, broker and collector share {os.cpu_count()} cores. "
+            "`--events 1000000` for the long run.",
         ),
     )
 
 
-def intake_speed(
-    events: int = EVENTS, *, rounds: int = ROUNDS, nodes: int = NODES, many: int = MANY_NODES
-) -> IntakeSpeed:
+def intake_speed(events: int = EVENTS, *, nodes: int = NODES, many: int = MANY_NODES) -> IntakeSpeed:
     """Measure once.
 
     Args:
-        events: through the collector, all rounds and the many nodes together.
-        many: nodes connected at a time in the last part.
+        events: through the collector, the parts with many nodes among them.
+        many: nodes connected at a time in the last parts.
 
     Raises:
         InputError: too few events for so many parts.
     """
-    parts = rounds + 1
-    share = events // parts
-    if share < 100:
-        raise InputError(f"--events: {events} are too few, at least {100 * parts}")
+    part = events // PARTS
+    if part < 100:
+        raise InputError(f"--events: {events} are too few, at least {100 * PARTS}")
     with tempfile.TemporaryDirectory(prefix="nearmiss-intake-") as name, start_broker() as broker:
+        folder = Path(name)
         # Others than those the collector knows: their numbers begin at 1 again.
         aside = joined(broker.port, range(100_000, 100_000 + nodes))
         bare, alone = listener(broker.port), []
-        for _ in range(rounds):
-            alone.append(share / Flood(aside, bare).run(share, timeout_s=STALL_S))
+        for _ in range(ROUNDS):
+            alone.append(part / Flood(aside, bare).run(part, timeout_s=STALL_S))
         for client in (*aside, bare):
             client.socket.close()
-        with collector(Path(name), broker.port) as pid:
-            flood = Flood(joined(broker.port, range(nodes)))
-            cpu_s, took = cpu_seconds(pid), []
-            first_mib = 0.0
-            for number in range(rounds):
-                part = share // 10 if number == 0 else share
-                took.append(part / flood.run(part, timeout_s=STALL_S))
-                if number == 0:
-                    first_mib = memory_mib(pid)
-                    took[0] = (share - part) / flood.run(share - part, timeout_s=STALL_S)
-            cpu_us = (cpu_seconds(pid) - cpu_s) / (rounds * share) * 1e6
-            crowd = Flood(joined(broker.port, range(nodes, nodes + many)))
-            crowd_per_s = share / crowd.run(share, timeout_s=STALL_S)
-            last_mib = memory_mib(pid)
-            for client in (*flood.clients, *crowd.clients):
+        with collector(folder, broker.port) as pid:
+            few = Flood(joined(broker.port, range(nodes)))
+            took, memory, cpu_s = [], [], cpu_seconds(pid)
+            for _ in range(PARTS - CROWDED):
+                took.append(part / few.run(part, timeout_s=STALL_S))
+                memory.append(round(memory_mib(pid), 1))
+            cpu_us = (cpu_seconds(pid) - cpu_s) / few.taken * 1e6
+            crowd, crowded = Flood(joined(broker.port, range(nodes, nodes + many))), []
+            for _ in range(CROWDED):
+                crowded.append(part / crowd.run(part, timeout_s=STALL_S))
+                memory.append(round(memory_mib(pid), 1))
+            for client in (*few.clients, *crowd.clients):
                 client.socket.close()
-        software = broker.software
+        stored, software = rows(folder), broker.software
     broker_per_s, collector_per_s = statistics.median(alone), statistics.median(took)
     return IntakeSpeed(
-        events=share * parts,
+        events=few.taken + crowd.taken,
         broker_per_s=round(broker_per_s, 1),
         collector_per_s=round(collector_per_s, 1),
         ratio=round(collector_per_s / broker_per_s, 3),
         collector_cpu_us=round(cpu_us, 1),
         many_nodes=many,
-        many_nodes_per_s=round(crowd_per_s, 1),
-        first_mib=round(first_mib, 1),
-        last_mib=round(last_mib, 1),
+        many_nodes_per_s=round(statistics.median(crowded), 1),
+        memory_mib=tuple(memory),
+        stored=stored,
         software=software,
     )
+
+
+def rows(folder: Path) -> int:
+    """Return how many events the collector's store holds."""
+    with contextlib.closing(sqlite3.connect(folder / "collector.db")) as database:
+        return int(database.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
 @contextmanager

@@ -76,8 +76,8 @@ def measure(data: Path, *, events: int = EVENTS) -> Section:
         ),
         numbers=asdict(speed),
         remarks=(
-            f"medians of {ROUNDS} rounds of the broker alone, {PARTS - CROWDED} tenths through the collector and "
-            f"{CROWDED} with many nodes; nodes, broker and collector share {os.cpu_count()} cores. "
+            f"medians of {ROUNDS} rounds of the broker alone, {PARTS - CROWDED} tenths through the collector "
+            f"and {CROWDED} with many nodes; nodes, broker and collector share {os.cpu_count()} cores. "
             "`--events 1000000` for the long run.",
         ),
     )

@@ -39,30 +39,41 @@ def rtsp_missing() -> str | None:
 
 
 class RtspCamera:
-    """A real RTSP server in a process of its own; see rtsp_server.py."""
+    """A real RTSP server in a process of its own; see rtsp_server.py.
 
-    def __init__(self, *, size: str = "320x240", rate: int = 20, port: int | None = None) -> None:
+    Args:
+        film: plays this instead of a picture of its own.
+    """
+
+    def __init__(
+        self, *, size: str = "320x240", rate: int = 20, port: int | None = None, film: Path | None = None
+    ) -> None:
         if (missing := rtsp_missing()) is not None:
             pytest.skip(f"no RTSP server: {missing}")
         self.port = port or free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/street"
-        self._size, self._rate = size, rate
+        self._size, self._rate, self._film = size, rate, film
         self._start()
 
     def _start(self) -> None:
         script = Path(__file__).with_name("rtsp_server.py")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.process = subprocess.Popen(
-            [SYSTEM_PYTHON, script, str(self.port), self._size, str(self._rate)],
+            [SYSTEM_PYTHON, script, str(self.port), self._size, str(self._rate)]
+            + ([] if self._film is None else [str(self._film)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment,
         )
+        assert self.said(within_s=15.0) == "ready", "the RTSP server did not start"
+
+    def said(self, *, within_s: float) -> str:
+        """Return the next line it says; empty where none comes in time."""
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], 15.0)
-        assert readable and self.process.stdout.readline().strip() == "ready", "the RTSP server did not start"
+        readable, _, _ = select.select([self.process.stdout], [], [], within_s)
+        return self.process.stdout.readline().strip() if readable else ""
 
     def tell(self, command: str) -> None:
         assert self.process.stdin is not None

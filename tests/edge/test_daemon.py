@@ -7,10 +7,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from broker.embedded import free_port
 from edge.outbox import Outbox
 from edge.service import Service
 from tests.edge.cameras import MjpegCamera
+from tests.edge.running import Running
 
 SITE = """
 [site]
@@ -35,54 +32,6 @@ points = [
   { px = [220, 100], m = [6, 20] }, { px = [100, 100], m = [-6, 20] }, { px = [160, 200], m = [0, 0] },
 ]
 """
-
-
-class Running:
-    """`nearmiss run` as a child; its log lines are gathered as they come."""
-
-    def __init__(self, path: Path, environment: dict[str, str] | None = None) -> None:
-        self.lines: list[str] = []
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "edge", "run", str(path)],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(environment or {})},
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.child.stderr is not None
-        self.lines += self.child.stderr  # grows while it is read
-
-    @property
-    def said(self) -> list[str]:
-        return [json.loads(line)["event"] if line.startswith("{") else line for line in self.lines]
-
-    def until(self, reached: Callable[[], bool], *, what: str, timeout_s: float = 30.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not reached():
-            assert time.monotonic() < deadline, f"not in {timeout_s:g} s: {what}\n" + "".join(self.lines)
-            assert self.child.poll() is None, f"it ended: {what}\n" + "".join(self.lines)
-            time.sleep(0.05)
-
-    def until_said(self, words: str, *, times: int = 1) -> None:
-        self.until(lambda: sum(words in line for line in self.said) >= times, what=words)
-
-    def end(self) -> int:
-        self.child.send_signal(signal.SIGTERM)
-        begun = time.monotonic()
-        code = self.child.wait(20)
-        assert time.monotonic() - begun < 15, "far more than 5 s"
-        return code
-
-    def close(self) -> None:
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait()
-        self._reader.join(10)
-        assert self.child.stderr is not None
-        self.child.stderr.close()
 
 
 @pytest.fixture

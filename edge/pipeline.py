@@ -301,6 +301,8 @@ class Line:
         """Take from an image all that is taken from it; it goes no further."""
         with self.timings.stage("watch"):
             steady = self.watch is None or self.watch.trusted(frame.image, detections.boxes_px, frame.time)
+            if self.watch is not None and self.watch.state == "moved":
+                self._redactor.forget()
         with self.timings.stage("redact"):
             sketch = self._redactor.ingest(frame, detections, glance)
         return _Seen(frame.index, frame.time, frame.time_sigma_s, detections, sketch, steady)

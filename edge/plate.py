@@ -32,6 +32,8 @@ OWN_RECORDING_WINDOW_S = 30.0
 # A box masks its place for as long before and after: detectors miss a person for a second, not for two.
 HOLD_S = 2.0
 MAX_SAMPLES = 32
+# A picture is made from one hour, the quietest of the last day; one by daylight before any dark one.
+HOUR_S = 3600.0
 MAX_AGE_S = 86_400.0
 # A pixel is known once it was seen empty in this many samples and this share of them. With a half, somebody
 # whom the mask misses in up to a third of the samples cannot be the median, however long they stand there.
@@ -41,6 +43,8 @@ MIN_SEEN_SHARE = 0.5
 MAX_UNKNOWN_SHARE = 0.8
 
 _MAX_WIDTH_PX = 640
+# Mean grey of what is known, below which an hour is dark.
+_DARK_GREY = 48
 _FILL = (96, 96, 96)
 _LAMP = (40, 40, 40)
 _HATCH_DARK, _HATCH_LIGHT = 150, 178
@@ -53,11 +57,29 @@ class _Sample:
     seen: Bools | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Median:
+    """What the samples of some time come to.
+
+    Attributes:
+        start, end: of the samples, seconds.
+        busy: share of them, in the mean over the picture, that somebody may have covered.
+        known: where enough of them saw the place empty.
+    """
+
+    start: float
+    end: float
+    busy: float
+    dark: bool
+    picture: Picture
+    known: Bools
+
+
 class PlateBuilder:
     """Collects samples of the empty site, a bounded number however long the recording.
 
-    Thirty-two samples at most are held, spread evenly over the time: when they are full every second one
-    is dropped and the next ones come half as often.
+    Thirty-two samples at most are held, spread evenly over the hour: when they are full every second one
+    is dropped and the next ones come half as often. Of the hours before, the quietest one's median is held.
     """
 
     def __init__(
@@ -76,6 +98,7 @@ class PlateBuilder:
         columns, rows = quarter(image_size)
         self._covered_at = np.full((rows, columns), -np.inf)
         self._samples: list[_Sample] = []
+        self._quietest: _Median | None = None
         self._pending: deque[_Sample] = deque()
         self._interval_s = 1.0
         self._next = -np.inf
@@ -97,6 +120,11 @@ class PlateBuilder:
         """Mask everything: at this instant nobody knows who stood where."""
         self._covered_at[:] = time
 
+    def forget(self) -> None:
+        """Drop every sample: the camera looks elsewhere than when they were taken."""
+        self._samples, self._quietest = [], None
+        self._pending.clear()
+
     def ingest(self, image: Picture, time: float) -> None:
         """Take a sample if it is time for one. ``cover`` is to be called for this instant first."""
         while self._pending and self._pending[0].time + HOLD_S <= time:
@@ -107,17 +135,19 @@ class PlateBuilder:
             self._pending.append(_Sample(time, self._cap.apply(np.asarray(small, np.uint8))))
 
     def background(self, *, window_s: float) -> str | None:
-        """Return the plate as a PNG in base64.
+        """Return the plate as a PNG in base64: of the last day's quietest hour, or of the first one so far.
 
         None where the samples span less than ``window_s``, or more than 80 % of the area was never seen
         empty.
         """
-        samples = self._samples
-        if len(samples) < MIN_SEEN or samples[-1].time - samples[0].time < window_s - 2 * HOLD_S:
+        made = self._quietest
+        if made is None or made.end - made.start < window_s - 2 * HOLD_S:
+            if not self._samples or self._samples[-1].time - self._samples[0].time < window_s - 2 * HOLD_S:
+                return None
+            made = self._median()
+        if made is None:
             return None
-        picture, known = self._median()
-        if known.mean() < 1 - MAX_UNKNOWN_SHARE:
-            return None
+        picture, known = made.picture, made.known
         picture = self._cap.apply(_filled(picture, known))
         # 6 bits a channel, at the middle of the step.
         picture = (picture & np.uint8(0xFC)) | np.uint8(0x02)
@@ -134,15 +164,33 @@ class PlateBuilder:
         hidden = (self._covered_at >= sample.time - HOLD_S).view(np.uint8)
         sample.seen = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST) == 0
         sample.picture[~sample.seen] = 0
+        if self._samples and not 0 <= sample.time - self._samples[0].time <= HOUR_S:
+            self._close_hour()
         # None is kept for longer than a day, however seldom they come.
-        self._samples = [each for each in self._samples if each.time > sample.time - MAX_AGE_S]
+        if self._quietest is not None and self._quietest.start <= sample.time - MAX_AGE_S:
+            self._quietest = None
         self._samples.append(sample)
         if len(self._samples) > MAX_SAMPLES:
             self._samples = self._samples[len(self._samples) % 2 == 0 :: 2]
-            self._interval_s = min(2 * self._interval_s, MAX_AGE_S / MAX_SAMPLES)
+            self._interval_s = min(2 * self._interval_s, HOUR_S / MAX_SAMPLES)
 
-    def _median(self) -> tuple[Picture, Bools]:
-        """Return the median picture over the samples that saw each pixel empty, and where enough did."""
+    def _close_hour(self) -> None:
+        """Begin another hour; of the one that is over its median stays where it was the quietest so far."""
+        best = self._quietest
+        if best is None or best.dark or self._busy() < best.busy:
+            hour = self._median()
+            if hour is not None and (best is None or (hour.dark, hour.busy) < (best.dark, best.busy)):
+                self._quietest = hour
+        self._samples = []
+        self._interval_s = 1.0
+
+    def _busy(self) -> float:
+        return float(np.mean([1.0 - _seen(sample).mean() for sample in self._samples]))
+
+    def _median(self) -> _Median | None:
+        """Return the median over the samples that saw each pixel empty; None where too little was seen."""
+        if len(self._samples) < MIN_SEEN:
+            return None
         needed = max(MIN_SEEN, int(np.ceil(MIN_SEEN_SHARE * len(self._samples))))
         median = np.zeros((self._size[1], self._size[0], 3), np.uint8)
         known = np.zeros(median.shape[:2], np.bool_)
@@ -159,7 +207,11 @@ class PlateBuilder:
             high = np.take_along_axis(stack, ((middle + 1) // 2)[None, ..., None], axis=0)[0]
             median[rows] = ((low.astype(np.uint16) + high) // 2).astype(np.uint8)
             known[rows] = count >= needed
-        return median, known
+        if known.mean() < 1 - MAX_UNKNOWN_SHARE:
+            return None
+        dark = float(median[known].mean()) < _DARK_GREY
+        start, end = self._samples[0].time, self._samples[-1].time
+        return _Median(start, end, self._busy(), dark, median, known)
 
     def _scaled(self, rectangle: Rectangle, image_size: tuple[int, int]) -> tuple[int, int, int, int]:
         across, down = self._size[0] / image_size[0], self._size[1] / image_size[1]

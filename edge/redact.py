@@ -150,6 +150,11 @@ class Redactor:
                 self._plate.cover_all(time)
         return fault is None
 
+    def forget(self) -> None:
+        """The camera looks elsewhere than it did: no plate is made of before and after."""
+        if self._plate is not None:
+            self._plate.forget()
+
     def plate(self, site: Site) -> Plate:
         """Return what clips are drawn on; a new background at most once a day.
 

@@ -157,3 +157,31 @@ def test_stages_are_timed(tmp_path: Path) -> None:
     for stage in ("detect", "redact", "track", "place", "judge", "record"):
         assert timings.count[stage] == len(timings.each_s[stage]) == 60
         assert timings.total_s[stage] == pytest.approx(sum(timings.each_s[stage]))
+
+
+class Moves:
+    """A camera that is said to have moved for some of the time; ``moves`` as the real one has them."""
+
+    def __init__(self, moved: range) -> None:
+        self._moved, self._looks = moved, 0
+        self.moves: list[object] = []
+        self.state = "steady"
+        self.steady = True
+
+    def trusted(self, image: object, boxes_px: object, time: float) -> bool:
+        self.steady = self._looks not in self._moved
+        self.state = "steady" if self.steady else "moved"
+        self._looks += 1
+        return self.steady
+
+
+def test_no_plate_is_made_of_before_and_after_the_camera_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[str] = []
+    monkeypatch.setattr(Redactor, "forget", lambda _: forgotten.append("all"))
+    moved = line(tmp_path, ListSource(TENTHS))
+    moved.watch = Moves(range(20, 30))  # type: ignore[assignment]  # a fake of the test
+    moments = list(moved)
+    assert len(forgotten) == 10
+    assert not any(trusted(moments)[20:30])

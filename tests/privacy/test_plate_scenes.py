@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Iterable
 
@@ -11,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.capping import MAX_PX_PER_M
-from edge.plate import HOLD_S, MAX_AGE_S, SITE_WINDOW_S, PlateBuilder
-from edge.plate_offer import ASK_EVERY_S, PICTURE_EVERY_S, PLAN_EVERY_S, PlateOffer
+from edge.plate import HOLD_S, HOUR_S, MAX_AGE_S, SITE_WINDOW_S, PlateBuilder
+from edge.plate_offer import ASK_EVERY_S, PICTURE_EVERY_S, PLAN_EVERY_S, QUIETER_AFTER_S, PlateOffer
 from edge.redact import Redactor
 from models.detections import Detections
 
@@ -207,17 +208,80 @@ def test_the_first_ten_minutes_have_no_picture() -> None:
     assert first >= SITE_WINDOW_S - 2 * HOLD_S
 
 
-def test_no_sample_is_older_than_a_day() -> None:
+def hours(
+    builder: PlateBuilder, first: int, *, busy: Iterable[bool], light: Callable[[int], Picture]
+) -> None:
+    """Let hours go by with samples every two minutes; in a busy one somebody is always somewhere."""
+    nothing = np.zeros((SIZE[1] // 4, SIZE[0] // 4), np.bool_)
+    for hour, crowded in enumerate(busy, first):
+        for n in range(30):
+            boxes = [[40.0 * (n % 14), 200.0, 40.0 * (n % 14) + 300.0, 470.0]] if crowded else []
+            for second in (0.0, 3.0):
+                time = hour * 3600.0 + n * 119.0 + second
+                builder.cover(np.array(boxes, np.float32).reshape(-1, 4), nothing, time)
+                builder.ingest(light(hour), time)
+
+
+def picture_in(background: str | None) -> Picture:
+    assert background is not None
+    return np.asarray(
+        cv2.imdecode(np.frombuffer(base64.b64decode(background), np.uint8), cv2.IMREAD_COLOR), np.uint8
+    )
+
+
+@pytest.mark.parametrize("quiet", [1, 4])
+def test_a_picture_is_of_the_quietest_hour(quiet: int) -> None:
+    """Each hour has a light of its own, which tells the hour a picture is of."""
     builder = PlateBuilder(SIZE, plane=pinhole(), osd=[], lamps=[])
-    empty, nothing = road(), np.zeros((SIZE[1] // 4, SIZE[0] // 4), np.bool_)
-    for hour in range(60):
+
+    def light(hour: int) -> Picture:
+        return np.full_like(EMPTY, 80 + 20 * hour)
+
+    hours(builder, 0, busy=[hour != quiet for hour in range(6)], light=light)
+    picture = picture_in(builder.background(window_s=SITE_WINDOW_S))
+    assert abs(int(np.median(picture)) - (80 + 20 * quiet)) <= 4
+
+
+@pytest.mark.parametrize(("light", "grey"), [((10, 10, 120, 120), 120), ((10, 12, 14, 10), 12)])
+def test_a_busy_hour_by_day_is_better_than_a_quiet_one_at_night(light: tuple[int, ...], grey: int) -> None:
+    """Where there is no day in it, the quietest hour of the night is."""
+    builder = PlateBuilder(SIZE, plane=pinhole(), osd=[], lamps=[])
+    hours(
+        builder,
+        0,
+        busy=[True, False, True, True],
+        light=lambda hour: np.full_like(EMPTY, light[min(hour, 3)]),
+    )
+    hours(builder, 4, busy=[True], light=lambda hour: np.full_like(EMPTY, light[3]))
+    assert abs(int(np.median(picture_in(builder.background(window_s=SITE_WINDOW_S)))) - grey) <= 4
+
+
+def test_no_sample_is_older_than_a_day() -> None:
+    """An hour of white, then days in which nothing is seen long enough: the white is forgotten."""
+    builder = PlateBuilder(SIZE, plane=pinhole(), osd=[], lamps=[])
+    hours(builder, 0, busy=[False], light=lambda hour: np.full_like(EMPTY, 255))
+    nothing = np.zeros((SIZE[1] // 4, SIZE[0] // 4), np.bool_)
+    seen_at = {}
+    for hour in range(1, 30):
         for second in (0.0, 3.0):
             builder.cover(np.zeros((0, 4), np.float32), nothing, hour * 3600.0 + second)
-            builder.ingest(empty, hour * 3600.0 + second)
-        assert builder._samples == [] or builder._samples[-1].time - builder._samples[0].time < MAX_AGE_S
+            builder.ingest(EMPTY, hour * 3600.0 + second)
+        seen_at[hour] = builder.background(window_s=SITE_WINDOW_S) is not None
+        assert builder._samples == [] or builder._samples[-1].time - builder._samples[0].time <= HOUR_S
+    assert seen_at[23], "the control: within the day it is there"
+    assert not seen_at[25]
+    assert MAX_AGE_S == 24 * 3600
 
 
-def test_a_node_offers_the_plan_daily_and_a_picture_each_fortnight() -> None:
+def test_a_camera_that_moved_begins_anew() -> None:
+    builder = PlateBuilder(SIZE, plane=pinhole(), osd=[], lamps=[])
+    hours(builder, 0, busy=[False, False], light=lambda hour: EMPTY)
+    assert builder.background(window_s=SITE_WINDOW_S) is not None
+    builder.forget()
+    assert builder.background(window_s=0.0) is None
+
+
+def test_a_node_offers_the_plan_daily_a_quieter_picture_after_a_day_and_one_each_fortnight() -> None:
     plane = pinhole()
     redactor = Redactor(SIZE, plane=plane, mode="schematic")
     plan = redactor.plate(site(plane))
@@ -229,7 +293,8 @@ def test_a_node_offers_the_plan_daily_and_a_picture_each_fortnight() -> None:
         each = offer.take(minute * 60.0, lambda made=made: made)  # type: ignore[misc]  # bound now
         if each is not None:
             sent.append((minute, each.background is not None))
-    assert sent == [(0, False), (10, True), (10 + 14 * 24 * 60, True)]
+    assert sent == [(0, False), (10, True), (10 + 25 * 60, True), (10 + 25 * 60 + 14 * 24 * 60, True)]
+    assert QUIETER_AFTER_S > MAX_AGE_S, "a day's hours are over by then"
     assert ASK_EVERY_S == 60.0
     plans = PlateOffer("schematic")
     days = [day for day in range(30) for _ in (0, 1) if plans.take(day * PLAN_EVERY_S, lambda: plan)]

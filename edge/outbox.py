@@ -220,6 +220,8 @@ class Outbox:
             return set()  # they are sent and receipted again
         with self._lock:
             self._bytes -= sum(size for _, size in gone)
+            if gone and not self._bytes:
+                self._shorten_log()  # what left lies there until it is written over
         return {key for key, _ in gone}
 
     def dropped(self, keys: Iterable[str]) -> None:

@@ -41,6 +41,7 @@ def opened(path: Path, *, quota_bytes: int) -> sqlite3.Connection:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
+        "secure_delete=ON",  # what was receipted is overwritten, not left in free pages
         "wal_autocheckpoint=64",  # the log stays smaller than the ballast, which makes room for it
         f"journal_size_limit={4 * 2**20}",
         # Beyond the quota the file does not grow: in WAL mode a full disk refuses even a DELETE.

@@ -93,6 +93,7 @@ def sweep(store: Store, clips: ClipFolder, retention: Retention, *, now_s: int) 
             gone += _deleted(connection, table, past, why="older than the audit is kept", now_s=now_s)
         forget_decisions(connection)
         gone += _cut_audit(connection, old, now_s)
+    store.shorten_log()
     return gone
 
 

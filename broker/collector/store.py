@@ -80,6 +80,16 @@ class Store:
         with self.engine.begin() as connection:
             yield connection
 
+    def shorten_log(self) -> None:
+        """On SQLite: empty the log, where what was deleted lies until it is written over."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                cursor = connection.connection.cursor()
+                # Whoever reads is waited for, but not for long: writers wait meanwhile. Another sweep comes.
+                cursor.execute("PRAGMA busy_timeout=1000")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                cursor.execute("PRAGMA busy_timeout=10000")
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -255,7 +265,13 @@ def _engine(url: str) -> Engine:
 
 def _sqlite_connection(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten, not left in free pages
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -124,7 +124,13 @@ def _node(file: Path, config: NodeConfig) -> Statement:
         on = "the plan of the site, no camera pixel"
         if mode == "scene":
             on = "a still of the empty place, seen by an admin of the site before anybody else"
-        sends.append(Sent(f"a plate: {on}", to, "daily" if mode == "schematic" else "twice at first, then once a fortnight"))
+        sends.append(
+            Sent(
+                f"a plate: {on}",
+                to,
+                "daily" if mode == "schematic" else "twice at first, then once a fortnight",
+            )
+        )
     return Statement(
         f"node {config.node.id} at site {site.site.id}, clips: {mode}", tuple(keeps), tuple(sends)
     )

@@ -11,39 +11,29 @@ import contextlib
 import hashlib
 import logging
 import sqlite3
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self
 from uuid import UUID, uuid4
 
 from broker.topics import MAX_BYTES
 from broker.wire import Clip, Counts, Event, Plate, Receipt
-from edge.ballast import Ballast
 from edge.errors import InputError
-from edge.outbox_file import DiskFullError, Transaction, is_full, opened
+from edge.giving_up import Kind, give_up, give_up_pictures, given_up, make_room
+from edge.outbox_file import DiskFullError, OutboxFile
 from edge.outbox_repair import rescue, set_aside_if_damaged
+from edge.unstored import Unstored
 
 logger = logging.getLogger(__name__)
 
-Done = TypeVar("Done")
-Write = Callable[[sqlite3.Connection], object]
-Kind = Literal["event", "counts", "clip", "plate"]
-
-# Clips give way before plates, those before counts, and events go last.
-EVICTION_ORDER: tuple[Kind, ...] = ("clip", "plate", "counts", "event")
 DEFAULT_QUOTA_BYTES = 256 * 2**20
 RETRY_S = 30.0
 # No message waits longer than for the largest bin to close and its spread: what is due later was put when the
 # clock was wrong, and leaves now.
 LONGEST_WAIT_S = 2 * 3600.0
-# What waits in memory while the disk is full; beyond it the oldest is lost, and counted.
-MOST_UNSTORED = 1000
-TRY_AGAIN_S = 1.0
 LONGEST_RETRY_S = 600.0
 
 
@@ -94,24 +84,26 @@ class Outbox:
     ) -> None:
         self._path, self._quota_bytes = path, quota_bytes
         self._retry_s = retry_s
-        self._lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._ballast = Ballast(path.with_name(path.name + ".ballast"), size=ballast_bytes)
-        self._unstored: deque[Write] = deque()
-        self._lost = 0
-        self._try_again_s = 0.0
         damaged = set_aside_if_damaged(path)
-        self._database = opened(path, quota_bytes=quota_bytes)
-        if self._database.execute("SELECT 1 FROM tally WHERE name = 'seq'").fetchone() is None:
-            self._database.executemany(
+        self._file = OutboxFile(
+            path,
+            quota_bytes=quota_bytes,
+            ballast_bytes=ballast_bytes,
+            free=lambda _: give_up_pictures(self._file),
+        )
+        self._unstored = Unstored(self._file)
+        database = self._file.database
+        if database.execute("SELECT 1 FROM tally WHERE name = 'seq'").fetchone() is None:
+            database.executemany(
                 "INSERT OR REPLACE INTO tally VALUES (?, ?)",
                 [("first_seq", first_seq), ("seq", first_seq - 1)],
             )
         if damaged is not None:
-            rescue(damaged, self._database)
-            self._write(lambda _: self._count("repaired", 1))
-        self._bytes = self._counted_bytes()
-        self._ballast.hold()
+            rescue(damaged, database)
+            self._file.write(lambda _: self._file.count("repaired", 1))
+            self._file.bytes = self.level().bytes
+        self._file.ballast.hold()
 
     def claim(self, site: str, node: str, *, first_seq: int = 1) -> None:
         """Bind the outbox to a node: its messages name it, and its numbers are that node's.
@@ -119,8 +111,8 @@ class Outbox:
         Raises:
             InputError: messages of another node wait in it.
         """
-        with self._lock:
-            owner = self._database.execute("SELECT site, node FROM owner").fetchone()
+        with self._file.lock:
+            owner = self._file.database.execute("SELECT site, node FROM owner").fetchone()
             if owner == (site, node):
                 return
             if owner is not None and self.level().rows:
@@ -136,7 +128,7 @@ class Outbox:
                     database.execute("UPDATE tally SET value = ? WHERE name = 'first_seq'", (first_seq,))
                     database.execute("UPDATE tally SET value = ? WHERE name = 'seq'", (first_seq - 1,))
 
-            self._write(bind)
+            self._file.write(bind)
 
     def put_event(self, event: Event, clip: Clip | None, *, due: float) -> None:
         """Keep an event, and the clip it names, until receipted. ``event.seq`` is provisional."""
@@ -147,17 +139,17 @@ class Outbox:
                 self._insert(sha256(payload), "clip", payload, due)
             self._insert(str(event.id), "event", event.encode(), due)
 
-        self._keep(put)
+        self._unstored.keep(put)
 
     def put_counts(self, counts: Counts, *, due: float) -> None:
         """Keep counts until receipted. ``counts.seq`` is provisional."""
         key, payload = str(uuid4()), counts.encode()
-        self._keep(lambda _: self._insert(key, "counts", payload, due))
+        self._unstored.keep(lambda _: self._insert(key, "counts", payload, due))
 
     def put_plate(self, plate: Plate, *, due: float) -> str:
         """Keep a plate until receipted and return its hash."""
         payload = plate.encode()
-        self._keep(lambda _: self._insert(sha256(payload), "plate", payload, due))
+        self._unstored.keep(lambda _: self._insert(sha256(payload), "plate", payload, due))
         return sha256(payload)
 
     def take(self, now: float, limit: int) -> list[Row]:
@@ -166,11 +158,11 @@ class Outbox:
         They count as sent: without a receipt they come again, later each time. A message that was on its way
         when a connection ended comes alone and after all others, so that one the broker hangs up on is known.
         """
-        self._store_what_waits()
+        self._unstored.store()
         if limit <= 0:
             return []
         try:
-            return self._write(lambda database: self._taken(database, now, limit), drains=True)
+            return self._file.write(lambda database: self._taken(database, now, limit), drains=True)
         except DiskFullError:
             return []  # a number that cannot be committed must not leave
 
@@ -188,7 +180,7 @@ class Outbox:
         taken = []
         for key, kind, payload, seq, attempts, drops in rows:
             if kind in ("event", "counts"):
-                seq = seq or self._count("seq", 1)
+                seq = seq or self._file.count("seq", 1)
                 payload = _numbered(kind, payload, seq)
             pause = min(self._retry_s * 2 ** min(attempts, 20), LONGEST_RETRY_S)
             database.execute(
@@ -215,13 +207,13 @@ class Outbox:
             return gone
 
         try:
-            gone = self._write(remove, drains=True)
+            gone = self._file.write(remove, drains=True)
         except DiskFullError:
             return set()  # they are sent and receipted again
-        with self._lock:
-            self._bytes -= sum(size for _, size in gone)
-            if gone and not self._bytes:
-                self._shorten_log()  # what left lies there until it is written over
+        with self._file.lock:
+            self._file.bytes -= sum(size for _, size in gone)
+            if gone and not self._file.bytes:
+                self._file.shorten_log()  # what left lies there until it is written over
         return {key for key, _ in gone}
 
     def dropped(self, keys: Iterable[str]) -> None:
@@ -239,55 +231,67 @@ class Outbox:
 
     def quarantine(self, key: str, reason: str) -> None:
         """Keep a message, yet send it no more."""
-        self._note("UPDATE outbox SET quarantine = ? WHERE key = ?", (reason, key))
+
+        def keep_back(database: sqlite3.Connection) -> None:
+            database.execute("UPDATE outbox SET quarantine = ? WHERE key = ?", (reason, key))
+            (number,) = database.execute("SELECT seq FROM outbox WHERE key = ?", (key,)).fetchone() or (None,)
+            if number is not None:
+                give_up(database, number)
+
+        with contextlib.suppress(DiskFullError):
+            self._file.write(keep_back)
 
     def quarantined(self) -> list[tuple[str, str, str]]:
         """Return key, kind and reason of each message in quarantine."""
-        with self._lock:
-            return self._database.execute(
+        with self._file.lock:
+            return self._file.database.execute(
                 "SELECT key, kind, quarantine FROM outbox WHERE quarantine IS NOT NULL ORDER BY key"
             ).fetchall()
 
     @property
     def last_seq(self) -> int:
         """The last sequence number given; one less than the first before that."""
-        return self._tally("seq")
+        return self._file.tally("seq")
+
+    def given_up(self, most: int) -> tuple[tuple[int, int], ...]:
+        """Return the last runs of numbers that were given and will not arrive, first to last, in order."""
+        with self._file.lock:
+            return given_up(self._file.database, most)
 
     @property
     def first_seq(self) -> int:
         """The first number of this outbox: what was sent under lower ones was sent by one before it."""
-        return self._tally("first_seq") or 1
+        return self._file.tally("first_seq") or 1
 
     def level(self) -> Level:
         """Return how full the outbox is."""
-        with self._lock:
-            self._ballast.hold_again()
-            rows, size, quarantined = self._database.execute(
+        with self._file.lock:
+            self._file.ballast.hold_again()
+            rows, size, quarantined = self._file.database.execute(
                 "SELECT count(*), coalesce(sum(bytes), 0), count(quarantine) FROM outbox"
             ).fetchone()
             return Level(
                 rows=rows - quarantined,
                 bytes=size,
                 quarantined=quarantined,
-                evicted_clips=self._tally("evicted_clip") + self._tally("evicted_plate"),
-                evicted_events=self._tally("evicted_event"),
-                evicted_counts=self._tally("evicted_counts"),
+                evicted_clips=self._file.tally("evicted_clip") + self._file.tally("evicted_plate"),
+                evicted_events=self._file.tally("evicted_event"),
+                evicted_counts=self._file.tally("evicted_counts"),
                 unstored=len(self._unstored),
-                lost=self._lost,
-                repaired=self._tally("repaired"),
+                lost=self._unstored.lost,
+                repaired=self._file.tally("repaired"),
             )
 
     def unreceipted(self, attempts: int) -> int:
         """Return how many messages have been sent at least so often without a receipt."""
-        with self._lock:
-            (count,) = self._database.execute(
+        with self._file.lock:
+            (count,) = self._file.database.execute(
                 "SELECT count(*) FROM outbox WHERE quarantine IS NULL AND attempts >= ?", (attempts,)
             ).fetchone()
             return int(count)
 
     def close(self) -> None:
-        with self._lock:
-            self._database.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -297,139 +301,25 @@ class Outbox:
     ) -> None:
         self.close()
 
-    def _keep(self, put: Write) -> None:
-        """Commit what is put; where the disk is full, keep it in memory and try again later."""
-        self._store_what_waits()
-        with self._lock:
-            if not self._unstored:
-                try:
-                    self._write(put)
-                    return
-                except DiskFullError:
-                    logger.error("the disk is full: what is found waits in memory until there is room")
-            self._unstored.append(put)
-            self._try_again_s = time.monotonic() + TRY_AGAIN_S
-            if len(self._unstored) > MOST_UNSTORED:
-                self._unstored.popleft()
-                self._lost += 1
-
-    def _store_what_waits(self) -> None:
-        with self._lock:
-            if not self._unstored or time.monotonic() < self._try_again_s:
-                return
-            self._try_again_s = time.monotonic() + TRY_AGAIN_S
-            while self._unstored:
-                try:
-                    self._write(self._unstored[0])
-                except DiskFullError:
-                    return
-                self._unstored.popleft()
-            logger.warning("there is room on the disk again: what waited in memory is stored")
-
     def _note(self, statement: str, *rows: tuple[object, ...]) -> None:
         """Write what would be nice to know and can be done without."""
         with contextlib.suppress(DiskFullError):
-            self._write(lambda database: database.executemany(statement, rows))
-
-    def _write(self, act: Callable[[sqlite3.Connection], Done], *, drains: bool = False) -> Done:
-        """Do something in one transaction: all of it or nothing, on the disk when this returns.
-
-        Args:
-            drains: it lets messages leave, and so makes room: it alone may use the ballast's.
-
-        Raises:
-            DiskFullError: there is no room for it, also with all clips given up.
-        """
-        with self._lock:
-            try:
-                return self._once(act)
-            except DiskFullError:
-                self._ballast.release()
-                self._give_up_clips()
-                if not drains:
-                    self._ballast.hold()
-            try:
-                return self._once(act)
-            finally:
-                self._shorten_log()
-                self._ballast.hold()
-
-    def _once(self, act: Callable[[sqlite3.Connection], Done]) -> Done:
-        try:
-            with self._transaction() as database:
-                return act(database)
-        except BaseException as error:
-            self._bytes = self._counted_bytes()
-            if isinstance(error, sqlite3.OperationalError) and is_full(error):
-                raise DiskFullError from error
-            raise
-
-    def _give_up_clips(self) -> None:
-        """Free pages of the file itself, for which the disk needs to have room for the log alone."""
-
-        def give_up(database: sqlite3.Connection) -> None:
-            for kind in ("clip", "plate"):
-                gone = database.execute("DELETE FROM outbox WHERE kind = ? RETURNING key", (kind,)).fetchall()
-                self._count(f"evicted_{kind}", len(gone))
-
-        self._shorten_log()
-        with contextlib.suppress(DiskFullError):
-            self._once(give_up)
-        self._shorten_log()
-        self._bytes = self._counted_bytes()
-
-    def _shorten_log(self) -> None:
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def _counted_bytes(self) -> int:
-        (size,) = self._database.execute("SELECT coalesce(sum(bytes), 0) FROM outbox").fetchone()
-        return int(size)
+            self._file.write(lambda database: database.executemany(statement, rows))
 
     def _insert(self, key: str, kind: Kind, payload: bytes, due: float) -> None:
-        (known,) = self._database.execute("SELECT count(*) FROM outbox WHERE key = ?", (key,)).fetchone()
+        (known,) = self._file.database.execute("SELECT count(*) FROM outbox WHERE key = ?", (key,)).fetchone()
         if known:
             return
         reason = None
         if len(payload) > MAX_BYTES[kind]:
             # A collector refuses it, and some brokers hang up on it: it must never leave.
             reason = f"{len(payload)} bytes, at most {MAX_BYTES[kind]} for {kind}"
-        self._make_room(len(payload))
-        self._database.execute(
+        make_room(self._file, len(payload), quota_bytes=self._quota_bytes)
+        self._file.database.execute(
             "INSERT INTO outbox (key, kind, payload, bytes, due, quarantine) VALUES (?, ?, ?, ?, ?, ?)",
             (key, kind, payload, len(payload), due, reason),
         )
-        self._bytes += len(payload)
-
-    def _make_room(self, size: int) -> None:
-        for kind in EVICTION_ORDER:
-            while self._bytes + size > self._quota_bytes:
-                oldest = self._database.execute(
-                    "SELECT key, bytes FROM outbox WHERE kind = ?"
-                    " ORDER BY quarantine IS NULL, due, key LIMIT 1",
-                    (kind,),
-                ).fetchone()
-                if oldest is None:
-                    break
-                self._database.execute("DELETE FROM outbox WHERE key = ?", (oldest[0],))
-                self._count(f"evicted_{kind}", 1)
-                self._bytes -= oldest[1]
-
-    def _count(self, name: str, by: int) -> int:
-        (value,) = self._database.execute(
-            "INSERT INTO tally VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET value = value + ? RETURNING value",
-            (name, by, by),
-        ).fetchone()
-        return int(value)
-
-    def _tally(self, name: str) -> int:
-        with self._lock:
-            row = self._database.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
-            return int(row[0]) if row else 0
-
-    def _transaction(self) -> Transaction:
-        return Transaction(self._database, self._lock)
+        self._file.bytes += len(payload)
 
 
 def fresh_numbers() -> int:

@@ -37,10 +37,12 @@ def rescue(damaged: Path, into: sqlite3.Connection) -> int:
     rows: list[tuple[object, ...]] = []
     tallies: list[tuple[str, int]] = []
     owners: list[tuple[str, str]] = []
+    given_up: list[tuple[int, int]] = []
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(damaged)) as old:
         for gathered, statement in (
             (tallies, "SELECT name, value FROM tally"),
             (owners, "SELECT site, node FROM owner"),
+            (given_up, "SELECT first, last FROM given_up"),
             (rows, f"SELECT {', '.join(COLUMNS)} FROM outbox"),
         ):
             with contextlib.suppress(sqlite3.Error):
@@ -50,6 +52,7 @@ def rescue(damaged: Path, into: sqlite3.Connection) -> int:
     for name, value in tallies:
         into.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (name, value))
     into.executemany("INSERT INTO owner VALUES (?, ?)", owners[:1])
+    into.executemany("INSERT OR REPLACE INTO given_up VALUES (?, ?)", given_up)
     kept = 0
     for row in rows:
         with contextlib.suppress(sqlite3.Error):  # a row that breaks the rules of the table is none of ours

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -116,6 +117,23 @@ def test_clips_are_given_up_before_events_and_each_is_counted(tmp_path: Path) ->
     assert level.evicted_clips > 0
     assert level.evicted_clips + level.evicted_events + level.rows == 60
     assert kinds.count("clip") == 0, "events were given up while clips were left"
+
+
+def test_numbers_of_what_was_given_up_or_quarantined_are_told(tmp_path: Path) -> None:
+    size = len(event().encode())
+    with Outbox(tmp_path / "outbox.db", quota_bytes=10 * size) as outbox:
+        for _ in range(8):
+            outbox.put_event(event(), None, due=NOW)
+        keys = {Event.decode(row.payload).seq: row.key for row in outbox.take(NOW, 8)}
+        outbox.quarantine(keys[5], "too large")
+        assert outbox.given_up(64) == ((5, 5),)
+        outbox.settle(Receipt(ids=(UUID(keys[2]),)))
+        for n in range(14):
+            outbox.put_event(event(), None, due=NOW + 1000 + n)
+        assert outbox.given_up(64) == ((1, 1), (3, 8)), "what was never numbered leaves no gap"
+        assert outbox.given_up(1) == ((3, 8),)
+    with Outbox(tmp_path / "outbox.db") as again:
+        assert again.given_up(64) == ((1, 1), (3, 8))
 
 
 def test_after_a_lost_connection_suspects_go_last_and_alone(outbox: Outbox) -> None:
@@ -244,7 +262,7 @@ level = outbox.level()
 assert level.evicted_clips > 0 and level.unstored > 0, level
 left = []
 for turn in range(5000):
-    outbox._try_again_s = 0.0
+    outbox._unstored._try_again_s = 0.0
     rows = outbox.take(1e6 * (turn + 1), 20)
     if not rows:
         break
@@ -295,6 +313,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.now = NOW
         self.kept: dict[str, int | None] = {}  # event id → its number, once it has left
         self.given = 0
+        self.given_up: set[int] = set()  # numbers of messages that left, and were then given up for room
 
     @rule(wait=st.integers(0, 100))
     def put(self, wait: int) -> None:
@@ -338,7 +357,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         """kill -9: nothing is closed, and what was not committed is gone."""
         self.abandoned.append(self.outbox)
-        with contextlib.suppress(KeyboardInterrupt), self.outbox._transaction():
+        with contextlib.suppress(KeyboardInterrupt), self.outbox._file.transaction():
             self.outbox._insert("never-committed", "event", event().encode(), self.now)
             raise KeyboardInterrupt
         self.outbox = Outbox(self.path, retry_s=30.0, quota_bytes=QUOTA)
@@ -354,15 +373,14 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _evicted_since(self, before: Level) -> None:
         """Take what was given up for room out of the model; the counters must say how much."""
-        there = dict(self.outbox._database.execute("SELECT key, kind FROM outbox").fetchall())
+        there = dict(self.outbox._file.database.execute("SELECT key, kind FROM outbox").fetchall())
         events = [key for key in self.kept if key not in there]
         clips = [key for key in self.clips if key not in there]
         after = self.outbox.level()
         assert after.evicted_events - before.evicted_events == len(events)
         assert after.evicted_clips - before.evicted_clips == len(clips)
         assert not events or "clip" not in there.values(), "an event was given up while there were clips"
-        for key in events:
-            del self.kept[key]
+        self.given_up |= {number for key in events if (number := self.kept.pop(key)) is not None}
         self.clips -= set(clips)
 
     @rule()
@@ -376,6 +394,9 @@ class OutboxMachine(RuleBasedStateMachine):
         assert level.rows == len(self.kept) + len(self.clips)
         assert level.bytes <= QUOTA
         assert self.outbox.last_seq == self.given
+        runs = self.outbox.given_up(1000)
+        assert [number for first, last in runs for number in range(first, last + 1)] == sorted(self.given_up)
+        assert all(last + 1 < first for (_, last), (first, _) in pairwise(runs)), "neighbours are one run"
 
     def teardown(self) -> None:
         for each in self.abandoned:

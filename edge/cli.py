@@ -27,16 +27,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(broker_app, name="broker")
-app.add_typer(models_app, name="models")
-app.command()(privacy)
-app.command()(hold)
-app.add_typer(audit_app, name="audit")
-app.command()(study)
-app.add_typer(report_app, name="report")
-app.add_typer(webhooks_app, name="webhooks")
-app.command("publish")(publish)
-app.add_typer(user_app, name="user")
+# What `nearmiss --help` puts together, in the order a newcomer needs it.
+RECORDED = "Recorded video and trajectories"
+SITES = "A site"
+LIVE = "Cameras and a collector"
+COLLECTOR = "What a collector holds"
+PUBLISHED = "Statistics"
+TOOLS = "Detectors and measurements"
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site file (site.toml).")]
 SignalsOption = Annotated[Path | None, typer.Option("--signals", help="Signal states (signals.csv).")]
@@ -62,7 +59,7 @@ def _nearmiss(
     pass
 
 
-@app.command()
+@app.command(rich_help_panel=RECORDED)
 def demo(
     serve: Annotated[bool, typer.Option(help="Keep the review page up afterwards, on loopback.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the review page.")] = 8080,
@@ -77,7 +74,7 @@ def demo(
     raise typer.Exit(run(out=out, serve=serve, port=port, gif=gif))
 
 
-@app.command()
+@app.command(rich_help_panel=RECORDED)
 def analyze(
     video: Annotated[Path, typer.Argument(help="A recording.")],
     site: SiteOption,
@@ -114,7 +111,7 @@ def analyze(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RECORDED)
 def judge(
     tracks: Annotated[Path, typer.Argument(help="Trajectories from any tracker (tracks.csv or .csv.gz).")],
     site: SiteOption,
@@ -128,7 +125,7 @@ def judge(
     raise typer.Exit(run(tracks, site=site, signals=signals, out=out, start=start))
 
 
-@app.command()
+@app.command(rich_help_panel=RECORDED)
 def evaluate(
     events: Annotated[Path, typer.Argument(help="events.jsonl to be judged.")],
     truth: Annotated[Path, typer.Option(help="events.jsonl that is true.")],
@@ -141,7 +138,7 @@ def evaluate(
     raise typer.Exit(run(events, truth=truth, tolerance_s=tolerance, as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=SITES)
 def calibrate(
     video: Annotated[Path, typer.Argument(help="A recording of the camera.")],
     site: SiteOption,
@@ -158,7 +155,7 @@ def calibrate(
     raise typer.Exit(run(video, site=site, port=port, aerial=aerial, tracks=tracks, model=model))
 
 
-@app.command()
+@app.command(rich_help_panel=SITES)
 def check(
     file: Annotated[Path, typer.Argument(help="A site, node or collector file.")],
     picture: Annotated[
@@ -171,7 +168,7 @@ def check(
     raise typer.Exit(run(file, picture=picture))
 
 
-@app.command("run")
+@app.command("run", rich_help_panel=LIVE)
 def run_node(
     node: Annotated[Path, typer.Argument(help="node.toml")],
     camera: Annotated[str | None, typer.Option(help="Run this one of several cameras alone.")] = None,
@@ -182,7 +179,7 @@ def run_node(
     raise typer.Exit(run(node, camera=camera))
 
 
-@app.command()
+@app.command(rich_help_panel=LIVE)
 def collect(collector: Annotated[Path, typer.Argument(help="collector.toml")]) -> None:
     """The collector: store events, send receipts, show the review page."""
     from broker.collector.serve import run
@@ -190,7 +187,7 @@ def collect(collector: Annotated[Path, typer.Argument(help="collector.toml")]) -
     raise typer.Exit(run(collector))
 
 
-@app.command()
+@app.command(rich_help_panel=COLLECTOR)
 def backup(
     collector: Annotated[Path, typer.Argument(help="collector.toml")],
     out: Annotated[Path, typer.Argument(help="A file to write; it must not be there.")],
@@ -201,7 +198,7 @@ def backup(
     raise typer.Exit(backup(collector, out))
 
 
-@app.command()
+@app.command(rich_help_panel=COLLECTOR)
 def restore(
     collector: Annotated[Path, typer.Argument(help="collector.toml, of an empty store")],
     file: Annotated[Path, typer.Argument(help="What `nearmiss backup` wrote.")],
@@ -212,12 +209,12 @@ def restore(
     raise typer.Exit(restore(collector, file))
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def bench(
     data: Annotated[Path | None, typer.Option(help="Folder with weights and recordings.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     only: Annotated[
-        str | None, typer.Option(help="A section: speed, memory, tracking, motion, judge, store, intake.")
+        str | None, typer.Option(help="One section alone; a name that is none lists them.")
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="intake: how many events.")] = None,
 ) -> None:
@@ -225,6 +222,18 @@ def bench(
     from edge.bench import run
 
     raise typer.Exit(run(data=data, as_json=json, only=only, events=events))
+
+
+app.command(rich_help_panel=RECORDED)(study)
+app.command(rich_help_panel=LIVE)(privacy)
+app.add_typer(broker_app, name="broker", rich_help_panel=LIVE)
+app.add_typer(user_app, name="user", rich_help_panel=LIVE)
+app.command(rich_help_panel=COLLECTOR)(hold)
+app.add_typer(audit_app, name="audit", rich_help_panel=COLLECTOR)
+app.command("publish", rich_help_panel=PUBLISHED)(publish)
+app.add_typer(report_app, name="report", rich_help_panel=PUBLISHED)
+app.add_typer(webhooks_app, name="webhooks", rich_help_panel=PUBLISHED)
+app.add_typer(models_app, name="models", rich_help_panel=TOOLS)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ fi
 [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || "$python" -m venv --clear .venv
 case "$what" in
     demo) extras="collector" ;;
-    dev) extras="collector,postgres,parquet,dev,sumo,batch" ;;
+    dev) extras="collector,oidc,postgres,parquet,dev,sumo,batch" ;;
     *) echo "setup: '$what' is not one of demo, dev" >&2; exit 2 ;;
 esac
 echo "setup: installing Python packages into .venv"

@@ -43,12 +43,15 @@ def add(
     name: Name,
     role: Annotated[RoleName, typer.Option(help="What the account may do.")],
     site: Sites = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Who it is at the identity provider (sub); it needs no password then.")
+    ] = None,
 ) -> None:
     """Make an account; the password is asked for, or read from standard input."""
     from broker.collector import user_commands
 
     sites = tuple(site or ["*"])
-    raise typer.Exit(user_commands.add(collector, name, role=role.value, sites=sites, subject=None))
+    raise typer.Exit(user_commands.add(collector, name, role=role.value, sites=sites, subject=subject))
 
 
 @user_app.command("list")
@@ -79,6 +82,21 @@ def password(collector: CollectorFile, name: Name) -> None:
     from broker.collector.user_commands import change_password
 
     raise typer.Exit(change_password(collector, name))
+
+
+@user_app.command("subject")
+def subject(
+    collector: CollectorFile,
+    name: Name,
+    subject: Annotated[str | None, typer.Argument(help="Who it is at the identity provider (sub).")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Nobody there any more.")] = False,
+) -> None:
+    """Who signs in to an account by the identity provider; the account's sessions end."""
+    from broker.collector.user_commands import set_subject
+
+    if none == (subject is not None):
+        raise typer.BadParameter("expected either a subject or --none")
+    raise typer.Exit(set_subject(collector, name, subject))
 
 
 @user_app.command("disable")

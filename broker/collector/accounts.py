@@ -64,12 +64,16 @@ def add(
     *,
     password: str | None = None,
     subject: str | None = None,
+    issuer: str | None = None,
     role: Role,
     sites: tuple[str, ...] = (EVERY_SITE,),
     actor: str,
     now_s: int,
 ) -> None:
     """Make an account; without a password and a subject nobody can sign in to it by either.
+
+    Args:
+        subject: whose it is at the identity provider, which is named by its ``issuer``.
 
     Raises:
         AccountError: a name that is taken or none, a site that is none, a password that is too weak.
@@ -79,12 +83,11 @@ def add(
         problems.append(weak)
     if connection.execute(select(accounts.c.name).where(accounts.c.name == name)).first():
         problems.append(f"{name}: there is such an account already")
-    if subject is not None and (not 0 < len(subject) <= 255 or _subject_taken(connection, subject)):
-        problems.append("the subject is empty, too long, or another account's")
+    problems += _subject_problems(connection, subject)
     if problems:
         raise AccountError(*problems)
     kept = None if password is None else passwords.hashed(password)
-    row = {"name": name, "password": kept, "subject": subject, "created_s": now_s, "disabled_s": None}
+    row = {"name": name, "password": kept, "subject": subject, "issuer": issuer, "created_s": now_s}
     connection.execute(insert(accounts), row)
     connection.execute(insert(roles), [{"account": name, "site": site, "role": role} for site in sites])
     detail = {"role": role, "sites": ",".join(sites)}
@@ -105,6 +108,23 @@ def set_password(connection: Connection, name: str, password: str, *, actor: str
     )
     connection.execute(delete(sessions).where(sessions.c.account == name))
     audit.append(connection, actor=actor, action="user_password", subject=name, now_s=now_s)
+
+
+def set_subject(
+    connection: Connection, name: str, subject: str | None, *, issuer: str | None, actor: str, now_s: int
+) -> None:
+    """Say whose an account is at the identity provider, None for nobody's, and end its sessions.
+
+    Raises:
+        AccountError: no such account, or a subject that is another one's.
+    """
+    _known(connection, name)
+    if problems := _subject_problems(connection, subject, but=name):
+        raise AccountError(*problems)
+    connection.execute(update(accounts).where(accounts.c.name == name).values(subject=subject, issuer=issuer))
+    connection.execute(delete(sessions).where(sessions.c.account == name))
+    detail = {"taken_away": subject is None}  # itself it is kept in the account alone
+    audit.append(connection, actor=actor, action="user_subject", subject=name, detail=detail, now_s=now_s)
 
 
 def set_disabled(connection: Connection, name: str, disabled: bool, *, actor: str, now_s: int) -> None:
@@ -166,10 +186,18 @@ def by_password(connection: Connection, name: str, password: str) -> Who | None:
     return who(connection, name) if passwords.fits(kept, password) else None
 
 
-def by_subject(connection: Connection, subject: str) -> Who | None:
-    """Return whose account an identity provider's subject is, None where it is nobody's."""
-    name = connection.execute(select(accounts.c.name).where(accounts.c.subject == subject)).scalar()
-    return None if name is None else who(connection, name)
+def by_subject(connection: Connection, issuer: str, subject: str) -> str | None:
+    """Return the account of a subject at this identity provider, None where it is nobody's.
+
+    A subject is somebody at one provider alone: under another issuer it is somebody else.
+    """
+    named = accounts.c.issuer == issuer, accounts.c.subject == subject
+    return connection.execute(select(accounts.c.name).where(*named)).scalar()
+
+
+def has_password(connection: Connection, name: str) -> bool:
+    """Return whether an account can be signed in to by a password."""
+    return connection.execute(select(accounts.c.password).where(accounts.c.name == name)).scalar() is not None
 
 
 def _known(connection: Connection, name: str) -> Account:
@@ -179,10 +207,13 @@ def _known(connection: Connection, name: str) -> Account:
     raise AccountError(f"{name}: there is no such account")
 
 
-def _subject_taken(connection: Connection, subject: str) -> bool:
-    return (
-        connection.execute(select(accounts.c.name).where(accounts.c.subject == subject)).first() is not None
-    )
+def _subject_problems(connection: Connection, subject: str | None, *, but: str | None = None) -> list[str]:
+    if subject is None:
+        return []
+    if not (0 < len(subject) <= 255 and subject.isascii() and subject.isprintable()):
+        return ["a subject has 1 to 255 characters of ASCII, as the identity provider says it"]
+    owner = connection.execute(select(accounts.c.name).where(accounts.c.subject == subject)).scalar()
+    return [] if owner in (None, but) else [f"this subject is the account {owner}'s already"]
 
 
 def _name_problems(name: str) -> list[str]:

@@ -29,6 +29,7 @@ Action = Literal[
     "user_enable",
     "user_password",
     "user_role",
+    "user_subject",
     "claim",
     "view_clip",
     "decide",

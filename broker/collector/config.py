@@ -212,6 +212,8 @@ def load_collector(path: Path) -> CollectorConfig:
         raise ConfigError(problem_lines(path, error)) from error
     config = config.model_copy(update={"broker": config.broker.beside(path)})
     problems = config.broker.tls_problems(f"{path}: broker")
+    if config.review.oidc is not None:
+        problems += config.review.oidc.beside(path).problems(f"{path}: review.oidc")
     if problems:
         raise ConfigError(problems)
     return config

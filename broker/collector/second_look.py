@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets as random
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from broker.collector.own_secret import own_secret
 from broker.collector.severity import SEVERE
-from broker.collector.store import insert_new
-from broker.collector.tables import secrets
 
 DAY_S = 86_400
 
@@ -42,14 +40,7 @@ ONE_LOOK = Policy()
 def _drawn(connection: Connection, what: str, event: str, share: float) -> bool:
     if share <= 0:
         return False
-    digest = hmac.new(_secret(connection).encode(), f"{what} {event}".encode(), hashlib.sha256).digest()
+    digest = hmac.new(
+        own_secret(connection, "looks").encode(), f"{what} {event}".encode(), hashlib.sha256
+    ).digest()
     return int.from_bytes(digest[:8]) < share * 2**64
-
-
-def _secret(connection: Connection) -> str:
-    wanted = select(secrets.c.value).where(secrets.c.name == "looks")
-    found = connection.execute(wanted).scalar()
-    if found is None:
-        insert_new(connection, secrets, [{"name": "looks", "value": random.token_hex(32)}])
-        found = connection.execute(wanted).scalar_one()
-    return str(found)

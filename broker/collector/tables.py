@@ -310,7 +310,8 @@ accounts = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("password", String(200)),  # argon2id; None: signs in by the identity provider, or not at all
-    Column("subject", String(255), unique=True),  # the identity provider's `sub`
+    Column("subject", String(255), unique=True),  # the identity provider's `sub`, and which provider's
+    Column("issuer", String(300)),
     Column("created_s", BigInteger, nullable=False),
     Column("disabled_s", BigInteger),
 )

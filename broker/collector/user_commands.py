@@ -21,6 +21,7 @@ CONSOLE = "console"
 
 def add(path: Path, name: str, *, role: Role, sites: tuple[str, ...], subject: str | None) -> int:
     """Make an account; its password is asked for, or read from standard input, never an argument."""
+    issuer = None if subject is None else _issuer(path)
     with _writing(path) as connection:  # before anybody types: a file that cannot be used says so at once
         taken = [account.name for account in accounts.listed(connection)]
     if name in taken:
@@ -32,6 +33,7 @@ def add(path: Path, name: str, *, role: Role, sites: tuple[str, ...], subject: s
             name,
             password=password,
             subject=subject,
+            issuer=issuer,
             role=role,
             sites=sites,
             actor=CONSOLE,
@@ -47,6 +49,15 @@ def change_password(path: Path, name: str) -> int:
     with _writing(path) as connection:
         accounts.set_password(connection, name, password, actor=CONSOLE, now_s=int(time.time()))
     _say(f"{name}: the password is changed, its sessions have ended")
+    return 0
+
+
+def set_subject(path: Path, name: str, subject: str | None) -> int:
+    """Say who signs in to an account by the identity provider, and end its sessions."""
+    issuer = None if subject is None else _issuer(path)
+    with _writing(path) as connection:
+        accounts.set_subject(connection, name, subject, issuer=issuer, actor=CONSOLE, now_s=int(time.time()))
+    _say(f"{name}: {'nobody' if issuer is None else f'a subject of {issuer}'}, its sessions have ended")
     return 0
 
 
@@ -85,6 +96,13 @@ def list_accounts(path: Path) -> int:
         table.add_row(account.name, "closed" if account.disabled else account.signs_in_by, held or "none")
     Console().print(table)
     return 0
+
+
+def _issuer(path: Path) -> str:
+    oidc = load_collector(path).review.oidc
+    if oidc is None:
+        raise AccountError(f"{path}: review.oidc is missing: the identity provider a subject is one of")
+    return oidc.issuer
 
 
 def _password(name: str) -> str:

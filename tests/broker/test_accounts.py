@@ -71,13 +71,13 @@ def test_only_argon2id_hashes_are_kept(store: Store) -> None:
 
 def test_only_the_right_password_of_an_open_account_opens_it(store: Store) -> None:
     add(store)
-    add(store, "lee", password=None, subject="sub-1")
+    add(store, "lee", password=None, subject="sub-1", issuer="https://id.example")
     with store.write() as connection:
         assert accounts.by_password(connection, "kim", GOOD) == Who("kim", {"*": "reviewer"})
         for name, password in (("kim", OTHER), ("Kim", GOOD), ("lee", ""), ("lee", GOOD), ("nobody", GOOD)):
             assert accounts.by_password(connection, name, password) is None
-        assert accounts.by_subject(connection, "sub-1") == Who("lee", {"*": "reviewer"})
-        assert accounts.by_subject(connection, "sub-2") is None
+        assert accounts.by_subject(connection, "https://id.example", "sub-1") == "lee"
+        assert accounts.by_subject(connection, "https://id.example", "sub-2") is None
         accounts.set_disabled(connection, "kim", True, actor="console", now_s=1)
         assert accounts.by_password(connection, "kim", GOOD) is None
 

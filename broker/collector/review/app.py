@@ -22,12 +22,14 @@ from broker.collector.review import (
     pages_health,
     pages_learning,
     pages_login,
+    pages_oidc,
     pages_plates,
     pages_publication,
     pages_queue,
     roles,
 )
 from broker.collector.review.guard import Guard, Link
+from broker.collector.review.oidc import Provider
 from broker.collector.review.pages import PAGES
 from broker.collector.review.settings import Review
 from broker.collector.review.wanted import suffix
@@ -35,7 +37,9 @@ from broker.collector.store import Store
 
 PLAYER = Path(__file__).parents[2] / "player"
 # How one signs in, and what says nothing about the street; everything else declares a role.
-OPEN = frozenset({"/static", "/login", "/player/{name}"})
+OPEN = frozenset(
+    {"/static", "/login", "/login/oidc", "/login/oidc/callback", "/login/oidc/end", "/player/{name}"}
+)
 
 
 def create_app(
@@ -57,8 +61,10 @@ def create_app(
     here.templates.env.globals.update(suffix=suffix, pages=PAGES)
     app = FastAPI(title="nearmiss review", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=desk.HERE / "static"))
+    provider = None if here.settings.oidc is None else Provider(here.settings.oidc)
+    for door in (pages_login, pages_oidc):
+        app.router.routes.extend(door.routes(here, provider).routes)
     for pages in (
-        pages_login,
         pages_queue,
         pages_event,
         pages_clips,

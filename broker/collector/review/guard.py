@@ -144,11 +144,16 @@ def cookie(token: str, *, ended: bool = False) -> str:
 
 def session_token(cookies: str) -> str | None:
     """Return the token a Cookie header carries, None where it carries none."""
+    return cookie_value(cookies, COOKIE)
+
+
+def cookie_value(cookies: str, name: str) -> str | None:
+    """Return what a Cookie header carries under a name, None where it carries none."""
     try:
         found = SimpleCookie(cookies)
     except CookieError:
         return None
-    return found[COOKIE].value if COOKIE in found else None
+    return found[name].value if name in found else None
 
 
 def _same_origin(headers: dict[str, str]) -> bool:

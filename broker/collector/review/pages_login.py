@@ -13,6 +13,7 @@ from broker.collector.accounts import Who
 from broker.collector.review.desk import Desk
 from broker.collector.review.guard import cookie, session_token
 from broker.collector.review.limits import Limit
+from broker.collector.review.oidc import Provider
 from broker.collector.review.roles import needs
 
 QUARTER_S, HOUR_S = 900.0, 3600.0
@@ -45,23 +46,42 @@ class Door:
         self._account.give_back(account)
 
 
-def routes(desk: Desk) -> APIRouter:
-    """Return the routes of the door."""
+def routes(desk: Desk, provider: Provider | None) -> APIRouter:
+    """Return the routes of the door; where there is a provider, the way to the other one is shown."""
     router = APIRouter()
     door = Door()
 
-    def form(request: Request, wanted: str, problem: str = "", status_code: int = 200) -> Response:
+    def form(
+        request: Request, wanted: str, problem: str = "", status_code: int = 200, left: bool = False
+    ) -> Response:
         return desk.page(
             request,
             "login.html",
             wanted=inner(wanted),
             problem=problem,
+            oidc=desk.settings.oidc,
+            left=left and provider is not None and provider.end_address("") is not None,
             status_code=status_code,
         )
 
+    def account(
+        request: Request, who: Who, *, problem: str = "", changed: bool = False, code: int = 200
+    ) -> Response:
+        with desk.store.read() as connection:
+            has_password = accounts.has_password(connection, who.name)
+        return desk.page(
+            request,
+            "account.html",
+            problem=problem,
+            changed=changed,
+            shortest=passwords.SHORTEST,
+            has_password=has_password,
+            status_code=code,
+        )
+
     @router.get("/login", response_model=None)
-    def sign_in_page(request: Request, wanted: Wanted = "/") -> Response:
-        return form(request, wanted)
+    def sign_in_page(request: Request, wanted: Wanted = "/", left: bool = False) -> Response:
+        return form(request, wanted, left=left)
 
     @router.post("/login", response_model=None)
     def sign_in(
@@ -112,11 +132,12 @@ def routes(desk: Desk) -> APIRouter:
             audit.append(connection, actor=who.name, action="logout", subject=who.name, now_s=desk.now_s())
         # The browser forgets what it has seen of these pages.
         headers = {"set-cookie": cookie("", ended=True), "clear-site-data": '"cache", "storage"'}
-        return RedirectResponse("/login", 303, headers=headers)
+        # At the provider somebody is signed in still: the page says so.
+        return RedirectResponse("/login" if provider is None else "/login?left=true", 303, headers=headers)
 
     @router.get("/account", response_model=None)
     def account_page(request: Request, who: Annotated[Who, needs("account")]) -> Response:
-        return desk.page(request, "account.html", problem="", changed=False, shortest=passwords.SHORTEST)
+        return account(request, who)
 
     @router.post("/account/password", response_model=None)
     def change_password(
@@ -127,14 +148,7 @@ def routes(desk: Desk) -> APIRouter:
     ) -> Response:
         address = request.client.host if request.client else "nowhere"
         if door.wait_s(who.name, address):
-            return desk.page(
-                request,
-                "account.html",
-                problem=desk.say("Too many tries. Try again later."),
-                changed=False,
-                shortest=passwords.SHORTEST,
-                status_code=429,
-            )
+            return account(request, who, problem=desk.say("Too many tries. Try again later."), code=429)
         problem, now = "", desk.now_s()
         token = None
         with desk.store.read() as connection:
@@ -149,14 +163,7 @@ def routes(desk: Desk) -> APIRouter:
                     token = sessions.begin(connection, who.name, times=desk.settings.times, now_s=now)
             except accounts.AccountError as error:
                 problem = desk.say(error.problems[0])
-        answer = desk.page(
-            request,
-            "account.html",
-            problem=problem,
-            changed=not problem,
-            shortest=passwords.SHORTEST,
-            status_code=400 if problem else 200,
-        )
+        answer = account(request, who, problem=problem, changed=not problem, code=400 if problem else 200)
         if token is not None:
             answer.headers["set-cookie"] = cookie(token)
         return answer

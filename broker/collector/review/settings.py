@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from broker.collector.review.oidc_settings import Oidc
 from broker.collector.second_look import Policy
 from broker.collector.sessions import Times
 from broker.loopback import is_loopback
@@ -55,6 +56,8 @@ class Review(_Record):
     key: FilePath | None = None
     # The address of a proxy that ends TLS in front of the pages: its X-Forwarded-For is believed.
     proxy: Host | None = None
+    # An OpenID provider at which people may sign in too.
+    oidc: Oidc | None = None
     idle_min: Annotated[int, Field(ge=1, le=240)] = 30
     session_h: Annotated[int, Field(ge=1, le=24)] = 12
     language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
@@ -101,6 +104,8 @@ class Review(_Record):
             for name, value in (("certificate", self.certificate), ("key", self.key))
             if value is not None
         }
+        if self.oidc is not None:
+            changes["oidc"] = self.oidc.beside(path)
         return self.model_copy(update=changes)
 
     @property

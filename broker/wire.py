@@ -75,6 +75,15 @@ Sigma = Annotated[float, Field(ge=0, le=10_000)]
 Sequence = Annotated[int, Field(ge=1, le=2**53)]
 Tally = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
+
+def _forward(run: tuple[int, int]) -> tuple[int, int]:
+    if run[0] > run[1]:
+        raise ValueError("a run goes from its first number to its last")
+    return run
+
+
+Run = Annotated[tuple[Sequence, Sequence], AfterValidator(_forward)]
+
 _UUID4 = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 # Steps per unit of what is measured, by the end of its name: a finer number is more than its error justifies,
 # and digits nobody needs are room for what nobody asked for (PRIVACY §2).
@@ -368,6 +377,9 @@ class Status(Record):
     # How often a damaged outbox was begun anew; the first number this outbox gave or will give.
     outbox_repaired: Tally | None = None
     first_seq: Sequence | None = None
+    # Runs of numbers, first to last, of messages given up for room or quarantined: they will not arrive. The
+    # last ones, in order.
+    given_up: Annotated[tuple[Run, ...], Field(max_length=64)] = ()
     quarantined: Tally | None = None
     clip_mode: Literal["scene", "schematic", "none"] | None = None
     # Whether the camera still looks where its ground plane was fitted, and by how much it is off on the road.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RATE_OVER_S = 5.0
 MOST_GROUPS_TOLD = 64
+MOST_RUNS_TOLD = 64
 MOST = 1_000_000_000
 
 
@@ -116,6 +117,7 @@ class Health:
                 "lost_events": level.lost,
                 "outbox_repaired": level.repaired,
                 "first_seq": self._outbox.first_seq,
+                "given_up": self._outbox.given_up(MOST_RUNS_TOLD),
                 "quarantined": level.quarantined,
                 "clip_mode": self._mode,
                 **self._camera(),

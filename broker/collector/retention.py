@@ -55,6 +55,7 @@ KEPT: dict[str, str] = {
     "plans": "the plan of a site: configuration",
     "runs": "numbers of messages: nothing of the street",
     "begun": "numbers of messages: nothing of the street",
+    "given_up": "numbers of messages: nothing of the street",
     "sweeps": "when was swept: nothing of the street",
     "accounts": "until an administrator closes it: who may sign in",
     "roles": "as long as the account",

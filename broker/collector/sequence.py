@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, select, text, tuple_
 
 from broker.collector.insert import insert_new, upsert
-from broker.collector.tables import begun, runs
+from broker.collector.tables import begun, given_up, runs
 from broker.wire import Status
 
 Node = tuple[str, str]  # site, node
+Run = tuple[int, int]  # first, last
 # So many nodes in one question: SQLite takes 32,766 values a statement.
 CHUNK = 500
 
@@ -43,11 +44,21 @@ def note(connection: Connection, numbers: Mapping[Node, Iterable[int]]) -> None:
         connection.execute(delete(runs).where(here))
 
 
-def gaps(connection: Connection, site: str, node: str) -> list[tuple[int, int]]:
-    """Return the runs of sequence numbers that have not arrived, first to last.
+def gaps(connection: Connection, site: str, node: str) -> list[Run]:
+    """Return the runs of sequence numbers that have not arrived and that nobody can explain, first to last.
 
-    Numbers before one with which an outbox began are not missing: nobody has given them.
+    Numbers before one with which an outbox began are not missing: nobody has given them. What its node says
+    it has given up is ``explained``.
     """
+    return _cut(_absent(connection, site, node), _given_up(connection, site, node))[0]
+
+
+def explained(connection: Connection, site: str, node: str) -> list[Run]:
+    """Return the runs that have not arrived and never will: their node says it has given them up."""
+    return _cut(_absent(connection, site, node), _given_up(connection, site, node))[1]
+
+
+def _absent(connection: Connection, site: str, node: str) -> list[Run]:
     here = (runs.c.site == site) & (runs.c.node == node)
     known = connection.execute(select(runs.c.first, runs.c.last).where(here).order_by(runs.c.first)).all()
     begins = set(
@@ -63,6 +74,35 @@ def gaps(connection: Connection, site: str, node: str) -> list[tuple[int, int]]:
     return missing
 
 
+def _given_up(connection: Connection, site: str, node: str) -> list[Run]:
+    here = (given_up.c.site == site) & (given_up.c.node == node)
+    statement = select(given_up.c.first, given_up.c.last).where(here).order_by(given_up.c.first)
+    return [(first, last) for first, last in connection.execute(statement)]
+
+
+def _cut(absent: list[Run], given: list[Run]) -> tuple[list[Run], list[Run]]:
+    """Return what of the absent runs is not in the given ones, and what is.
+
+    Args:
+        given: in order of their first numbers; they may overlap.
+    """
+    outside: list[Run] = []
+    inside: list[Run] = []
+    for first, last in absent:
+        for from_, to in given:
+            if to < first or from_ > last:
+                continue
+            if from_ > first:
+                outside.append((first, from_ - 1))
+            inside.append((max(from_, first), min(to, last)))
+            first = to + 1
+            if first > last:
+                break
+        if first <= last:
+            outside.append((first, last))
+    return outside, inside
+
+
 def begin(connection: Connection, statuses: Iterable[Status]) -> None:
     """Note where nodes say that their outboxes began to number."""
     insert_new(
@@ -76,8 +116,22 @@ def begin(connection: Connection, statuses: Iterable[Status]) -> None:
     )
 
 
+def give_up(connection: Connection, statuses: Iterable[Status]) -> None:
+    """Note which numbers nodes say will not arrive; a run that has grown replaces the one it was."""
+    upsert(
+        connection,
+        given_up,
+        [
+            {"site": each.site, "node": each.node, "first": first, "last": last}
+            for each in statuses
+            for first, last in each.given_up
+        ],
+        update=("last",),
+    )
+
+
 def missing(connection: Connection) -> dict[Node, int]:
-    """Return how many numbers of each node have not arrived."""
+    """Return how many numbers of each node have not arrived, those it has given up left out."""
     nodes = connection.execute(select(runs.c.site, runs.c.node).distinct()).all()
     return {
         (site, node): sum(last - first + 1 for first, last in gaps(connection, site, node))

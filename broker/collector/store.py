@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from broker.collector.insert import insert_new as insert_new
 from broker.collector.insert import upsert as upsert
-from broker.collector.sequence import begin, note
+from broker.collector.sequence import begin, give_up, note
+from broker.collector.sequence import explained as explained
 from broker.collector.sequence import gaps as gaps
 from broker.collector.severity import ranks
 from broker.collector.tables import blobs, counts, dead_letters, events, nodes
@@ -126,6 +127,7 @@ def keep(
         update=("status", "heard_s"),
     )
     begin(connection, latest.values())
+    give_up(connection, latest.values())
     numbers: dict[tuple[str, str], set[int]] = {}
     numbered: list[Event | Counts] = [*new_events, *new_counts]
     for each in numbered:

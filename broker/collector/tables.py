@@ -156,6 +156,16 @@ begun = Table(
     Column("first", BigInteger, primary_key=True),
 )
 
+# Runs of numbers that a node gave, of messages that will not arrive: given up for room or quarantined there.
+given_up = Table(
+    "given_up",
+    metadata,
+    Column("site", String(40), primary_key=True),
+    Column("node", String(40), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
 # What is left of events whose row has gone: how many of each, by month, and what became of them.
 retired = Table(
     "retired",

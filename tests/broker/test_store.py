@@ -9,10 +9,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select
 
-from broker.collector.store import Refusal, Store, StoreError, gaps, keep, refuse, stored_events
+from broker.collector.store import (
+    Refusal,
+    Store,
+    StoreError,
+    explained,
+    gaps,
+    keep,
+    refuse,
+    stored_events,
+)
 from broker.collector.tables import counts as counts_table
 from broker.collector.tables import dead_letters, metadata, nodes
-from broker.wire import Measure
+from broker.wire import Measure, Status
 from tests.broker.records import NODE, SITE, counts, event, status
 
 EVENTS = [
@@ -100,6 +109,36 @@ def test_numbers_that_nobody_gave_are_not_missing(
         )
     with store.read() as connection:
         assert gaps(connection, SITE, NODE) == missing
+
+
+@pytest.mark.parametrize(
+    ("arrived", "told", "missing", "known"),
+    [
+        pytest.param([1, 2, 6], [[(3, 5)]], [], [(3, 5)], id="all of a gap"),
+        pytest.param([1, 9], [[(4, 5)]], [(2, 3), (6, 8)], [(4, 5)], id="the middle of one"),
+        pytest.param([1, 9], [[(4, 4)], [(3, 6)]], [(2, 2), (7, 8)], [(3, 6)], id="a run that grew"),
+        pytest.param([1, 4, 8], [[(2, 2), (6, 6)]], [(3, 3), (5, 5), (7, 7)], [(2, 2), (6, 6)], id="two"),
+        pytest.param([1, 2, 3], [[(2, 3)]], [], [], id="what arrived before its receipt was lost"),
+        pytest.param([1, 2], [[(3, 9)]], [], [], id="the last ones given: nothing has come behind them"),
+    ],
+)
+def test_numbers_a_node_has_given_up_are_explained(
+    store: Store,
+    arrived: list[int],
+    told: list[list[tuple[int, int]]],
+    missing: list[tuple[int, int]],
+    known: list[tuple[int, int]],
+) -> None:
+    with store.write() as connection:
+        keep(connection, new_events=[event(seq=seq) for seq in arrived])
+    for runs in told:
+        word = status(seq=20).model_copy(update={"given_up": tuple(runs)})
+        with store.write() as connection:
+            keep(connection, new_statuses=[Status.decode(word.encode())])
+    with store.read() as connection:
+        assert gaps(connection, SITE, NODE) == missing
+        assert explained(connection, SITE, NODE) == known
+        assert explained(connection, SITE, "another") == []
 
 
 def test_letters_beyond_a_bound_are_counted_not_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

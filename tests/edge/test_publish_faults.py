@@ -21,7 +21,7 @@ import pytest
 from broker.collector.clips import ClipFolder
 from broker.collector.collector import Collector
 from broker.collector.intake import Intake
-from broker.collector.store import Store, gaps, stored_events
+from broker.collector.store import Store, explained, gaps, stored_events
 from broker.embedded import free_port, start_broker
 from broker.mqtt import Session
 from edge import publish
@@ -44,7 +44,7 @@ def publisher(
         node=NODE,
         host="127.0.0.1",
         port=port,
-        health=lambda seq: status(seq=seq),
+        health=lambda seq: status(seq=seq).model_copy(update={"given_up": outbox.given_up(64)}),
         clock=clock,
         longest_pause_s=0.3,
         **more,  # type: ignore[arg-type]
@@ -107,6 +107,34 @@ def test_a_day_without_a_broker_is_drained_at_a_rate(store: Store, tmp_path: Pat
             collector.close()
         assert took > (left - 2 * publish.WINDOW) / rate_hz, "faster than the rate it was given"
     all_stored_once(store, put)
+
+
+def test_what_an_outbox_gave_up_is_explained_at_the_collector(store: Store, tmp_path: Path) -> None:
+    """The broker is up and the collector down: messages leave, get no receipt, and are given up for room."""
+    room = 12 * len(event().encode())
+    with start_broker() as broker, Outbox(tmp_path / "outbox.db", quota_bytes=room, retry_s=0.5) as outbox:
+        started = publisher(outbox, broker.port, hold_s=0.5)
+        until(lambda: started.connected, what="a connection")
+        for n in range(30):
+            outbox.put_event(event(), None, due=0.0)
+            until(lambda n=n: outbox.last_seq == n + 1, what="each to leave")  # type: ignore[misc]
+        evicted = outbox.level().evicted_events
+        assert evicted > 10
+        collector = collecting(store, tmp_path, broker.port)
+        until(lambda: not outbox.level().rows, what="all receipts")
+        started.tell_now()
+        until(lambda: bool(explanations(store)), what="the status")
+        started.close()
+        collector.close()
+    with store.read() as connection:
+        assert gaps(connection, SITE, NODE) == []
+        assert len(stored_events(connection)) == 30 - evicted
+    assert sum(last - first + 1 for first, last in explanations(store)) == evicted
+
+
+def explanations(store: Store) -> list[tuple[int, int]]:
+    with store.read() as connection:
+        return explained(connection, SITE, NODE)
 
 
 def registered(selector: selectors.BaseSelector) -> set[object]:

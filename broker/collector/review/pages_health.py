@@ -12,7 +12,7 @@ from broker.collector import agreement, findings
 from broker.collector.accounts import Who
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import needs
-from broker.collector.store import gaps
+from broker.collector.store import explained, gaps
 from broker.collector.sweeper import sweepings
 from broker.collector.tables import dead_letters, nodes
 from broker.topics import Address
@@ -45,6 +45,7 @@ def routes(desk: Desk) -> APIRouter:
             heard = [dict(row) for row in found if who.may("viewer", row["site"])]
             for each in heard:
                 each["gaps"] = gaps(connection, each["site"], each["node"])
+                each["explained"] = explained(connection, each["site"], each["node"])
                 each["ago_s"] = max(0, now - each["heard_s"])
                 each["address"] = Address(each["site"], each["node"], "status").topic
             # A refused message belongs to no site for certain: only who administers all of them sees it.

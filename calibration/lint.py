@@ -8,13 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from shapely.geometry import Polygon as Shape
 from shapely.validation import explain_validity
 
 from calibration.plane import Plane, plane_of
-from calibration.site import Box, Crosswalk, GroundPlane, PixelRectangle, Point, Roadway, Site, StopLine
+from calibration.site import (
+    Box,
+    Crosswalk,
+    GroundPlane,
+    PixelRectangle,
+    Point,
+    Roadway,
+    Site,
+    SiteError,
+    StopLine,
+    load_site,
+)
 
 # Traffic crosses a stop line at about a right angle, skewed junctions included; nearer than this to the
 # line's own direction, the heading is wrong.
@@ -42,7 +54,7 @@ class Doubts:
 
 def lint(site: Site) -> Doubts:
     """Return every mistake and every warning about a site that has been read."""
-    mistakes = [*_polygons(site), *_closed(site), *_headings(site, 0.0, PARALLEL_DEG)]
+    mistakes = shape_mistakes(site)
     warnings = [
         *_headings(site, PARALLEL_DEG, SKEWED_DEG),
         *_outward(site),
@@ -62,6 +74,24 @@ def lint(site: Site) -> Doubts:
             warnings += [*_fit(plane, site.ground_plane), *_strip(site.ground_plane)]
             warnings += [*_lengths(plane, site.ground_plane), *_seen(site, plane)]
     return Doubts(tuple(mistakes), tuple(warnings))
+
+
+def shape_mistakes(site: Site) -> list[str]:
+    """Return what no rule can make sense of: outlines that cross themselves, lines along their own travel."""
+    return [*_polygons(site), *_closed(site), *_headings(site, 0.0, PARALLEL_DEG)]
+
+
+def load_sound_site(path: Path) -> Site:
+    """Read a site file by which one may judge.
+
+    Raises:
+        SiteError: with one line per mistake, those of its shapes too.
+    """
+    site = load_site(path)
+    mistakes = shape_mistakes(site)
+    if mistakes:
+        raise SiteError(f"{path}: {mistake}" for mistake in mistakes)
+    return site
 
 
 def _named(site: Site) -> Iterator[tuple[str, Crosswalk | Roadway | Box]]:

@@ -376,7 +376,14 @@ def load_site(path: Path) -> Site:
 def problem_lines(path: Path, error: ValidationError) -> list[str]:
     """Return one line per mistake pydantic found: file, place, what came, what was expected."""
     lines = []
-    for mistake in error.errors(include_url=False):
+    mistakes = error.errors(include_url=False)
+    places = [mistake["loc"] for mistake in mistakes]
+    for mistake in mistakes:
+        loc = mistake["loc"]
+        if mistake["type"] == "too_short" and any(
+            len(place) > len(loc) and place[: len(loc)] == loc for place in places
+        ):
+            continue  # pydantic counts what is left of a list without its mistakes; these are told
         place = ".".join(str(part) for part in mistake["loc"]) or "the file"
         came = "" if mistake["type"] in ("missing", "value_error") and not mistake["loc"] else _came(mistake)
         lines.append(f"{path}: {place}: {mistake['msg'].removeprefix('Value error, ')}{came}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ CURVE_S = (0.2, 0.5, 1.0, 2.0)
 # An event is some seven hundred characters.
 LONGEST_LINE = 100_000
 ALL = "all"
+# Further apart than this, two events are not the same by any account.
+MOST_TOLERANCE_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ def run(events: Path, *, truth: Path, tolerance_s: float, as_json: bool) -> int:
     Raises:
         InputError: every mistake in both files at once.
     """
+    if not tolerance_s <= MOST_TOLERANCE_S:
+        raise InputError(f"--tolerance: {tolerance_s:g} is not between 0 and {MOST_TOLERANCE_S:g} seconds")
     found, true = load_both(events, truth)
+    for doubt in _doubts(found, true):
+        typer.echo(f"nearmiss: warning: {doubt}", err=True)
     evaluation = evaluate(found, true, tolerance_s=tolerance_s)
     if as_json:
         typer.echo(json.dumps(as_document(evaluation), indent=2))
@@ -96,6 +102,15 @@ def _scores(
     return {rule: scored(by_rule[rule]) for rule in seen} | {ALL: scored(total)}
 
 
+def _doubts(found: Sequence[LocalEvent], truth: Sequence[LocalEvent]) -> Iterator[str]:
+    ours, theirs = ({recording_of(event) for event in events} for events in (found, truth))
+    if ours and theirs and not ours & theirs:
+        yield (
+            f"the events are of {', '.join(sorted(ours))}, the truth is of {', '.join(sorted(theirs))}: "
+            "only events of the same site are matched"
+        )
+
+
 def load_both(events: Path, truth: Path) -> tuple[list[LocalEvent], list[LocalEvent]]:
     """Read both files.
 
@@ -134,18 +149,25 @@ def load_events(path: Path, *, untold: dict[str, object] | None = None) -> list[
         InputError: every mistake, as ``file:line: field: what came, what was expected``.
     """
     problems = Problems(path)
-    events = []
+    events: list[LocalEvent] = []
     for number, text in text_lines(path, problems, longest=LONGEST_LINE):
         if not text.strip():
             continue
+        if not events and not problems and text.strip() in ("{", "["):
+            problems.add(number, "an event over several lines, expected one event a line")
+            break
         try:
-            record = json.loads(text)
+            record = json.loads(text, object_pairs_hook=_once)
             if not isinstance(record, dict):
                 problems.add(number, f"{shortened(record)} is not an event, expected an object")
                 continue
             if untold:
                 record = {**untold, "n": number, **record}
-            events.append(LocalEvent.model_validate_json(json.dumps(record)))
+            event = LocalEvent.model_validate_json(json.dumps(record))
+            if event.rule == "near_miss" and event.road_user2 is None:
+                problems.add(number, "road_user2: missing, and a near miss has two road users")
+                continue
+            events.append(event)
         except RecursionError:
             problems.add(number, "not an event: nested too deeply")
         except ValidationError as error:
@@ -157,6 +179,19 @@ def load_events(path: Path, *, untold: dict[str, object] | None = None) -> list[
             problems.add(number, f"not JSON: {error}")
     problems.raise_if_any()
     return events
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object, none of whose names stands twice: which of the two counts nobody can say.
+
+    Raises:
+        ValueError: one does.
+    """
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.40} stands twice")
+    return record
 
 
 def as_document(evaluation: Evaluation) -> dict[str, object]:

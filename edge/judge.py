@@ -12,16 +12,18 @@ import numpy as np
 import typer
 
 from broker.wire import LocalEvent
-from calibration.site import Site, SiteError, load_site
+from calibration.lint import load_sound_site
+from calibration.site import Site, SiteError
 from edge.errors import InputError
 from edge.events import local_event
+from edge.judge_doubts import Span, doubts
 from edge.rules.engine import Engine
 from edge.rules.finding import Finding
 from edge.rules.samples import Samples
 from edge.scene import Signals
 from edge.signals.history import SignalHistory
 from edge.signals.lines import Problems
-from edge.signals.sources import sources_of
+from edge.signals.sources import Sources, checks, sentences, sources_of
 from edge.tracks import TracksFile
 
 NODE = "judge"
@@ -43,19 +45,19 @@ def run(tracks: Path, *, site: Path, signals: Path | None, out: Path, start: str
     problems: list[str] = []
     loaded = _site(site, problems)
     start_time = _start(start, problems)
-    history: Signals = SignalHistory()
+    told = Sources(SignalHistory(), any=False)
     if loaded is not None:
-        history = _signals(signals, loaded, start_time, problems)
-    if out.is_dir():
-        problems.append(f"{out}: is a folder, expected a file to write events to")
+        told = _signals(signals, loaded, start_time, problems)
+    problems += _out_problems(out, (tracks, site, signals))
     mistakes = Problems(tracks)
     rows = TracksFile(tracks, mistakes, start_time=start_time)
     findings: list[Finding] = []
+    span = Span()
     if loaded is None or problems:
         for _ in rows:  # nothing can be judged; its own mistakes are named all the same
             pass
     else:
-        findings = judged(rows, loaded, history)
+        findings = judged(map(span.add, rows), loaded, told.signals)
     try:
         mistakes.raise_if_any()
     except InputError as error:
@@ -64,6 +66,11 @@ def run(tracks: Path, *, site: Path, signals: Path | None, out: Path, start: str
         raise InputError(problems)
     events = numbered(findings, site=loaded.id)
     write_events(out, events)
+    for doubt in doubts(loaded, told.signals, span, told=told.any):
+        typer.echo(f"nearmiss: warning: {doubt}", err=True)
+    if span:
+        for said in sentences(checks(told.checked, sorted(loaded.signal_groups), span.start, span.end)):
+            typer.echo(f"nearmiss: {said}", err=True)
     occurred = sum(event.outcome == "occurred" for event in events)
     typer.echo(f"{occurred} events, {len(events) - occurred} undecidable, {rows.rows} rows: {out}")
     return 0
@@ -128,7 +135,7 @@ def write_events(out: Path, events: Iterable[LocalEvent]) -> None:
 
 def _site(path: Path, problems: list[str]) -> Site | None:
     try:
-        return load_site(path)
+        return load_sound_site(path)
     except SiteError as error:
         problems += error.problems
         return None
@@ -144,9 +151,17 @@ def _start(text: str | None, problems: list[str]) -> float:
         return 0.0
 
 
-def _signals(path: Path | None, site: Site, start_time: float, problems: list[str]) -> Signals:
+def _signals(path: Path | None, site: Site, start_time: float, problems: list[str]) -> Sources:
     try:
-        return sources_of(site, path, start_time=start_time, lamps=False).signals
+        return sources_of(site, path, start_time=start_time, lamps=False)
     except InputError as error:
         problems += error.problems
-        return SignalHistory()
+        return Sources(SignalHistory(), any=False)
+
+
+def _out_problems(out: Path, inputs: Iterable[Path | None]) -> list[str]:
+    if out.is_dir():
+        return [f"{out}: is a folder, expected a file to write events to"]
+    if any(path is not None and path.exists() and out.exists() and path.samefile(out) for path in inputs):
+        return [f"{out}: is one of the inputs, expected another file to write events to"]
+    return []

@@ -123,7 +123,7 @@ def opened(
     Raises:
         InputError: with the mistakes of all of them.
     """
-    from calibration.site import load_site
+    from calibration.lint import load_sound_site
     from edge.sources.file import open_video
 
     mistakes = _Mistakes()
@@ -133,7 +133,7 @@ def opened(
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
     mistakes.add(gate_problem(gate, model))
     of_site = _Mistakes()  # a camera needs the site; the mistakes of a recording are told before the site's
-    found = of_site.of(lambda: load_site(site))
+    found = of_site.of(lambda: load_sound_site(site))
     source: OpenSource | None = None
     if camera is None:
         source = mistakes.of(lambda: open_video(video, start_time=start_time, times=times))
@@ -252,6 +252,8 @@ def start_of(text: str) -> float:
     if time is None or time.tzinfo is None:
         lacks = "is no RFC 3339 time" if time is None else "lacks its zone"
         raise InputError(f"--start: {text!r} {lacks}; expected such as 2026-11-20T08:15:00Z")
+    if not 1970 <= time.year < 2100:
+        raise InputError(f"--start: {text!r} lies outside the years 1970 to 2100")
     return time.timestamp()
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -13,15 +11,15 @@ from typing import IO
 import numpy as np
 
 from edge.rules.samples import KINDS, Floats, Samples
-from edge.signals.lines import Problems, shortened
+from edge.signals.header import column_problems, columns
+from edge.signals.lines import DAMAGED, HEAD_BYTES, Problems, damage, opened, shortened, strange
+from edge.signals.seconds import LATEST_S, RELATIVE_BELOW_S, time_problem, utc
 
 COLUMNS = ("time", "track", "kind", "x", "y", "heading_deg", "length_m", "width_m")
 OPTIONAL_COLUMNS = ("sigma_m",)
 # A row is some seventy characters; this leaves room for any that a person could have meant.
 LONGEST_ROW = 2_000
 BLOCK_BYTES = 1 << 21
-# A time below this is relative to the start of the recording, above it UTC (1e8 s is 1973).
-RELATIVE_BELOW_S = 1e8
 # A tracks file says when a row was true to about this; it is no frame clock with an error of its own.
 TIME_SIGMA_S = 0.005
 LARGEST_M = 100_000.0
@@ -43,27 +41,24 @@ class TracksFile:
         self._held: list[tuple[Floats, Floats]] = []
         self._last_time = -math.inf
         self._at_last: set[int] = set()
+        self._relative: bool | None = None  # whether times count from the start; None before the first
         self.rows = 0
-        self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Samples]:
         try:
-            with self._open() as file:
+            with opened(self._path) as file:
                 yield from self._samples(file)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self._problems.add(None, f"the compressed file is damaged or cut off: {error}")
+        except DAMAGED as error:
+            self._problems.add(None, damage(error))
         except OSError as error:
             self._problems.add(None, f"cannot be read: {error.strerror or error}")
 
-    def _open(self) -> IO[bytes] | gzip.GzipFile:
-        if self._path.suffix == ".gz":
-            return gzip.open(self._path, "rb")
-        return self._path.open("rb")
-
-    def _samples(self, file: IO[bytes] | gzip.GzipFile) -> Iterator[Samples]:
+    def _samples(self, file: IO[bytes]) -> Iterator[Samples]:
         table = np.empty((0, 9))
         for first, lines in _blocks(file, self._problems):
             if not self._header:
+                if self._problems:
+                    return  # what should have been the header cannot be read
                 skipped = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
                 if skipped == len(lines):
                     continue
@@ -86,14 +81,15 @@ class TracksFile:
             yield self._as_samples(table)
 
     def _read_header(self, line: str, number: int) -> bool:
-        header = [cell.strip() for cell in next(csv.reader([line.removeprefix("\ufeff")]), [])]
-        known = (*COLUMNS, *OPTIONAL_COLUMNS)
-        expected = f"expected {','.join(COLUMNS)}[,{OPTIONAL_COLUMNS[0]}]"
-        wrong = [f"column {column!r} is missing" for column in COLUMNS if column not in header]
-        wrong += [f"column {shortened(column)} is not known" for column in header if column not in known]
-        wrong += [f"column {column!r} stands twice" for column in known if header.count(column) > 1]
+        try:
+            header = columns(line)
+        except csv.Error as error:
+            self._problems.add(number, f"not a row of CSV: {error}")
+            return False
+        wrong = column_problems(header, needed=COLUMNS, optional=OPTIONAL_COLUMNS)
         for text in wrong:
-            self._problems.add(number, f"{text}, {expected}")
+            self._problems.add(number, text)
+        known = (*COLUMNS, *OPTIONAL_COLUMNS)
         self._header = header
         self._numeric = [index for index, column in enumerate(header) if column not in ("track", "kind")]
         self._order = [header.index(column) if column in header else -1 for column in known]
@@ -115,6 +111,8 @@ class TracksFile:
         # Were one line longer and another shorter, the kinds between them would stand in the wrong column.
         if '"' in joined or len(cells) != len(lines) * width:
             return None
+        if " " in joined or "\t" in joined:
+            cells = [cell.strip() for cell in cells]
         if "_" in joined and any("_" in ",".join(cells[at::width]) for at in self._numeric):
             return None
         numbers = np.empty((len(lines), 9))
@@ -143,7 +141,7 @@ class TracksFile:
         time, heading, sigma = numbers[:, 0], numbers[:, 5], numbers[:, 8]
         position, size = numbers[:, 3:5], numbers[:, 6:8]
         if (
-            not np.isfinite(time).all()
+            not ((time > -RELATIVE_BELOW_S) & (time <= LATEST_S)).all()
             or not (np.abs(position) <= LARGEST_M).all()
             or not ((size >= 0) & (size <= LARGEST_SIZE_M)).all()
             or np.isinf(heading).any()
@@ -152,10 +150,16 @@ class TracksFile:
             or "" in self._tracks
         ):
             return False
-        time[time < RELATIVE_BELOW_S] += self._start_time
+        relative = time < RELATIVE_BELOW_S
+        if relative.any() != relative.all() or self._relative not in (None, bool(relative[0])):
+            return False
+        time[relative] += self._start_time
         if time[0] < self._last_time or (np.diff(time) < 0).any():
             return False
-        return self._each_once(numbers)
+        if not self._each_once(numbers):
+            return False
+        self._relative = bool(relative[0])
+        return True
 
     def _each_once(self, numbers: Floats) -> bool:
         time, track = numbers[:, 0], numbers[:, 1]
@@ -199,9 +203,16 @@ class TracksFile:
         for text in texts:
             self._problems.add(number, text)
         track = self._tracks.setdefault(row["track"], len(self._tracks) + 1)
-        time = values[0] + (self._start_time if values[0] < RELATIVE_BELOW_S else 0.0)
-        if math.isnan(time):
+        if math.isnan(values[0]):
             return None
+        relative = values[0] < RELATIVE_BELOW_S
+        if self._relative not in (None, relative):
+            self._problems.add(
+                number, f"time {row['time']}: seconds from the start and seconds UTC are mixed, expected one"
+            )
+            return None
+        self._relative = relative
+        time = utc(values[0], self._start_time)
         if time < self._last_time:
             self._problems.add(
                 number, f"time {row['time']} comes before that of the row above, expected sorted rows"
@@ -259,18 +270,26 @@ def _value(name: str, text: str, problems: list[str]) -> float:
     }.get(name, (-math.inf, math.inf, "seconds" if name == "time" else "degrees"))
     if not math.isfinite(value):
         problems.append(f"{name} {shortened(text)} is not a finite number of {unit}")
+    elif name == "time" and (wrong := time_problem(value)) is not None:
+        problems.append(f"time {shortened(text)} {wrong}")
+        return math.nan
     elif not low <= value <= high:
         problems.append(f"{name} {text} is not between {low:g} and {high:g} {unit}")
     return value
 
 
-def _blocks(file: IO[bytes] | gzip.GzipFile, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+def _blocks(file: IO[bytes], problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines) a few megabytes at a time.
 
     A line too long or not UTF-8 is named and left empty; never more than a block of it is in memory.
     """
-    number, rest, dropped = 1, b"", 0
+    number, rest, dropped, wrong = 1, b"", 0, None
     while block := file.read(BLOCK_BYTES):
+        if number == 1 and not rest and not dropped:
+            wrong = strange(block[:HEAD_BYTES])
+        if wrong is not None:
+            problems.add(None, wrong)
+            return
         if dropped:
             end = block.find(b"\n")
             if end < 0:
@@ -295,7 +314,8 @@ def _blocks(file: IO[bytes] | gzip.GzipFile, problems: Problems) -> Iterator[tup
 
 def _decoded(data: bytes, first: int, problems: Problems) -> list[str]:
     try:
-        lines = data.decode().split("\n")
+        # Windows' ends of lines: a name in the last column must not end in one.
+        lines = data.decode().replace("\r\n", "\n").removesuffix("\r").split("\n")
         if len(data) <= LONGEST_ROW or max(map(len, lines)) <= LONGEST_ROW:
             return lines
     except UnicodeDecodeError:

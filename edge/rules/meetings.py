@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,15 +165,15 @@ class MeetingWatch:
             self._looked = max(self._looked, until)
             return
         first = max(self._looked + 1, min(track.start for track in tracks))
-        ticks = np.arange(-(-first // LOOK_EVERY) * LOOK_EVERY, until + 1, LOOK_EVERY)
         self._looked = until
-        if not len(ticks) or len(tracks) < 2:
+        if len(tracks) < 2:
             return
+        ticks = _ticks_with_tracks(tracks, first, until)
         starts = np.array([track.start for track in tracks])
         ends = np.array([track.end for track in tracks])
         keys = [track.path.serial for track in tracks]
         walking = np.array([track.pedestrian for track in tracks])
-        for tick in ticks.tolist():
+        for tick in ticks:
             here = np.flatnonzero((starts <= tick) & (ends > tick))
             if len(here) < 2:
                 continue
@@ -181,6 +181,16 @@ class MeetingWatch:
             for one, other in _near_pairs(rows, walking[here]):
                 pair = sorted((keys[here[one]], keys[here[other]]))
                 yield tick, pair[0], pair[1]
+
+
+def _ticks_with_tracks(tracks: Sequence[TickTrack], first: int, until: int) -> Iterator[int]:
+    """Yield every ``LOOK_EVERY``-th tick at which somebody is there; an empty month costs nothing."""
+    tick = -(-first // LOOK_EVERY) * LOOK_EVERY
+    for track in sorted(tracks, key=lambda track: track.start):
+        tick = max(tick, -(-track.start // LOOK_EVERY) * LOOK_EVERY)
+        while tick < min(track.end, until + 1):
+            yield tick
+            tick += LOOK_EVERY
 
 
 def _cell_ranges(part: TickTrack) -> np.ndarray:

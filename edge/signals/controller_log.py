@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from calibration.site import Site
 from edge.errors import InputError
 from edge.signals.controller import ControllerReading, Event, read_events
+from edge.signals.header import SEPARATORS, columns
 from edge.signals.lines import Problems, shortened, text_lines
+from edge.signals.seconds import LATEST_S, time_problem, utc
 
 LONGEST_ROW = 10_000
-RELATIVE_BELOW_S = 1e8
 # A column's name without blanks, case and punctuation → what it is, as the known exports write it.
 COLUMN_NAMES = {
     "device": ("signalid", "deviceid", "signalidentifier", "locationidentifier", "intersectionid"),
@@ -41,21 +42,34 @@ class Columns:
     device: str | None
 
 
+def is_log_header(line: str) -> bool:
+    """Tell whether a first row is that of a log, complete or not: it names an event's code or parameter."""
+    return any(
+        re.sub(r"[^a-z0-9]", "", cell.lower()) in (*COLUMN_NAMES["code"], *COLUMN_NAMES["parameter"])
+        for cell in re.split(r"[,;\t]", line)
+    )
+
+
 def columns_of(names: list[str]) -> Columns | list[str]:
     """Return which columns are which, or what is wrong with them, one line each."""
+    for separator, written in SEPARATORS.items():
+        if len(names) == 1 and separator in names[0]:
+            return [f"its values are separated by {written}, expected commas"]
     found: dict[str, str] = {}
     wrong = []
     for name in names:
         plain = re.sub(r"[^a-z0-9]", "", name.lower())
-        for meaning, known in COLUMN_NAMES.items():
-            if plain not in known:
+        for meaning, names_of_it in COLUMN_NAMES.items():
+            if plain not in names_of_it:
                 continue
             if meaning in found:
                 wrong.append(f"columns {found[meaning]!r} and {shortened(name)} both say the {meaning}")
             found[meaning] = name
     for meaning in NEEDED:
         if meaning not in found:
-            wrong.append(f"no column for the event's {meaning}, expected one of {COLUMN_NAMES[meaning]}")
+            wrong.append(
+                f"no column for the event's {meaning}, expected one of {', '.join(COLUMN_NAMES[meaning])}"
+            )
     if wrong:
         return wrong
     return Columns(found["time"], found["code"], found["parameter"], found.get("device"))
@@ -118,6 +132,9 @@ class _Rows:
         for row in rows:
             self.count += 1
             if row.device is not None:
+                if row.device in ("", "None"):
+                    self._problems.add(row.number, "the device is empty, expected its number")
+                    continue
                 if wanted is not None and not _same_device(row.device, wanted):
                     self._devices.add(row.device)
                     continue
@@ -149,11 +166,18 @@ class _Rows:
         try:
             moment = row.time if isinstance(row.time, datetime) else _moment(row.time)
             if isinstance(moment, float):
-                return moment + (self._start_time if moment < RELATIVE_BELOW_S else 0.0)
-            return moment.timestamp() if moment.tzinfo else self._local.utc(moment)
+                wrong = time_problem(moment)
+                time = utc(moment, self._start_time)
+            else:
+                time = moment.timestamp() if moment.tzinfo else self._local.utc(moment)
+                wrong = None if 0 <= time <= LATEST_S else "lies outside the years 1970 to 2100"
+            if wrong is not None:
+                self._problems.add(row.number, f"time {shortened(str(row.time))} {wrong}")
+                return None
+            return time
         except (ValueError, OverflowError) as error:
             reason = f": {error}" if "zone" in str(error) else ""
-            self._problems.add(row.number, f"time {shortened(row.time)} is not a date and time{reason}")
+            self._problems.add(row.number, f"time {shortened(str(row.time))} is not a date and time{reason}")
             return None
 
     def _whole(self, text: str, name: str, number: int) -> int | None:
@@ -224,41 +248,43 @@ def _same_device(text: str, wanted: int) -> bool:
 
 def _csv_rows(path: Path, problems: Problems) -> Iterator[_Row]:
     header: list[str] | None = None
-    columns: Columns | None = None
+    known: Columns | None = None
     for number, text in text_lines(path, problems, longest=LONGEST_ROW):
+        if header is None and problems:
+            return  # what should have been the header cannot be read
         if not text.strip():
             continue
         try:
-            cells = [cell.strip() for cell in next(csv.reader([text]), [])]
+            cells = columns(text)
         except csv.Error as error:
             problems.add(number, f"not a row of CSV: {error}")
             continue
-        if header is None or columns is None:
+        if header is None or known is None:
             header = cells
-            known = columns_of(header)
-            if isinstance(known, list):
-                for wrong in known:
+            found = columns_of(header)
+            if isinstance(found, list):
+                for wrong in found:
                     problems.add(number, wrong)
                 return
-            columns = known
+            known = found
             continue
         if len(cells) != len(header):
             problems.add(number, f"{len(cells)} values, expected {len(header)} ({','.join(header)})")
             continue
         row = dict(zip(header, cells, strict=True))
-        device = row[columns.device] if columns.device else None
-        yield _Row(number, device, row[columns.time], row[columns.code], row[columns.parameter])
+        device = row[known.device] if known.device else None
+        yield _Row(number, device, row[known.time], row[known.code], row[known.parameter])
 
 
 def _parquet_rows(path: Path, problems: Problems) -> Iterator[_Row]:
     from edge.signals.parquet import parquet_columns, parquet_rows
 
-    columns = columns_of(parquet_columns(path))
-    if isinstance(columns, list):
-        for wrong in columns:
+    known = columns_of(parquet_columns(path))
+    if isinstance(known, list):
+        for wrong in known:
             problems.add(None, wrong)
         return
-    wanted = [columns.time, columns.code, columns.parameter, *([columns.device] if columns.device else [])]
+    wanted = [known.time, known.code, known.parameter, *([known.device] if known.device else [])]
     for number, (time, code, parameter, *device) in enumerate(parquet_rows(path, wanted), start=1):
         name = str(device[0]) if device else None
         moment = time if isinstance(time, datetime) else str(time)

@@ -9,16 +9,16 @@ from typing import get_args
 
 from calibration.site import Site
 from edge.scene import SignalReading, State
+from edge.signals.header import column_problems, columns
 from edge.signals.history import SignalHistory
 from edge.signals.lines import Problems, shortened, text_lines
+from edge.signals.seconds import time_problem, utc
 
 COLUMNS = ("time", "signal_group", "state")
 OPTIONAL_COLUMNS = ("sigma_s",)
 STATES: tuple[State, ...] = get_args(State)
 # A row is some forty characters; this leaves room for any that a person could have meant.
 LONGEST_ROW = 10_000
-# A time below this is relative to the start of the recording, above it UTC (1e8 s is 1973).
-RELATIVE_BELOW_S = 1e8
 # The file says when a state changed; without `sigma_s` it is taken at its word, as the reference clock. The
 # frame clock's own error still counts, so an entry within that of the onset stays undecidable.
 DEFAULT_SIGMA_S = 0.0
@@ -38,29 +38,34 @@ def load_signals_csv(path: Path, *, site: Site, start_time: float) -> SignalHist
     previous_s = -math.inf
     seen: set[str] = set()  # groups with a row at `previous_s`
     for number, text in text_lines(path, problems, longest=LONGEST_ROW):
+        if header is None and problems:
+            break  # what should have been the header cannot be read
         if not text.strip():
             continue
         try:
-            cells = [cell.strip() for cell in next(csv.reader([text]), [])]
+            cells = columns(text)
         except csv.Error as error:
             problems.add(number, f"not a row of CSV: {error}")
             continue
         if header is None:
             header = cells
-            if not _header_is_right(header, number, problems):
+            wrong = column_problems(header, needed=COLUMNS, optional=OPTIONAL_COLUMNS)
+            for each in wrong:
+                problems.add(number, each)
+            if wrong:
                 break
             continue
         if len(cells) != len(header):
             problems.add(number, f"{len(cells)} values, expected {len(header)} ({','.join(header)})")
             continue
         row = dict(zip(header, cells, strict=True))
-        time = _number(row["time"], "time", number, problems)
+        time = _time(row["time"], number, problems)
         group = _group(row["signal_group"], site, number, problems)
         state = _state(row["state"], number, problems)
         sigma_s = _sigma_s(row.get("sigma_s", ""), number, problems)
         if time is None:
             continue
-        time += start_time if time < RELATIVE_BELOW_S else 0.0
+        time = utc(time, start_time)
         if time < previous_s:
             problems.add(
                 number, f"time {row['time']} comes before that of the row above, expected sorted rows"
@@ -81,15 +86,13 @@ def load_signals_csv(path: Path, *, site: Site, start_time: float) -> SignalHist
     return SignalHistory(changes)
 
 
-def _header_is_right(header: list[str], number: int, problems: Problems) -> bool:
-    known = (*COLUMNS, *OPTIONAL_COLUMNS)
-    expected = f"expected {','.join(COLUMNS)}[,{OPTIONAL_COLUMNS[0]}]"
-    wrong = [f"column {column!r} is missing" for column in COLUMNS if column not in header]
-    wrong += [f"column {shortened(column)} is not known" for column in header if column not in known]
-    wrong += [f"column {column!r} stands twice" for column in known if header.count(column) > 1]
-    for text in wrong:
-        problems.add(number, f"{text}, {expected}")
-    return not wrong
+def _time(text: str, number: int, problems: Problems) -> float | None:
+    value = _number(text, "time", number, problems)
+    wrong = None if value is None else time_problem(value)
+    if wrong is not None:
+        problems.add(number, f"time {shortened(text)} {wrong}")
+        return None
+    return value
 
 
 def _number(text: str, name: str, number: int, problems: Problems) -> float | None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from calibration.site import Site
-from edge.errors import InputError
 from edge.scene import Signals
-from edge.signals.controller_log import columns_of, load_controller_log
+from edge.signals.controller_log import is_log_header, load_controller_log
 from edge.signals.csv_file import load_signals_csv
+from edge.signals.lines import head_of
 from edge.signals.plan import load_plan
 from edge.signals.spat_file import load_spat
-
-# Enough for the first line of any of the formats.
-HEAD_BYTES = 4096
 
 
 def load_signals(path: Path, *, site: Site, start_time: float) -> Signals:
@@ -25,11 +22,7 @@ def load_signals(path: Path, *, site: Site, start_time: float) -> Signals:
     Raises:
         InputError: every mistake in the file at once, as ``file:line: what came, what was expected``.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    head = head_of(path)
     if path.suffix.lower() == ".toml":
         return load_plan(path, site=site)
     if head.startswith(b"PAR1") or _has_event_codes(head):
@@ -40,5 +33,4 @@ def load_signals(path: Path, *, site: Site, start_time: float) -> Signals:
 
 
 def _has_event_codes(head: bytes) -> bool:
-    header = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
-    return not isinstance(columns_of([name.strip().strip('"') for name in header.split(",")]), list)
+    return is_log_header(head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace"))

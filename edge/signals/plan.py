@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from calibration.site import PlannedGroup, SignalPlan, Site, problem_lines
 from edge.errors import InputError
 from edge.scene import SignalReading, State
 from edge.signals.history import unknown
+from edge.signals.lines import shortened
 
 
 class PlanSignals:
@@ -79,17 +80,27 @@ def load_plan(path: Path, *, site: Site) -> PlanSignals:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from error
+    # As in the site file: whoever moves the table to a file of its own may well keep its name.
+    inner = document.get("signal_plan")
+    document = inner if len(document) == 1 and isinstance(inner, dict) else document
+    lacking = [f"{path}: {line}" for line in _lacking(document, site)]
     try:
         plan = SignalPlan.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise InputError(problem_lines(path, error)) from error
-    lacking = sorted({group.signal_group for group in plan.groups} - site.signal_groups)
-    known = ", ".join(sorted(site.signal_groups)) or "none"
+        raise InputError([*problem_lines(path, error), *lacking]) from error
     if lacking:
-        raise InputError(
-            f"{path}: signal_group {group!r} is not one of the site's: {known}" for group in lacking
-        )
+        raise InputError(lacking)
     return PlanSignals(plan)
+
+
+def _lacking(document: dict[str, object], site: Site) -> Iterator[str]:
+    """Name the groups of a plan, sound or not, that the site lacks."""
+    groups = document.get("groups")
+    known = ", ".join(sorted(site.signal_groups)) or "none"
+    for group in groups if isinstance(groups, list) else ():
+        name = group.get("signal_group") if isinstance(group, dict) else None
+        if isinstance(name, str) and name not in site.signal_groups:
+            yield f"signal_group {shortened(name)} is not one of the site's: {known}"
 
 
 def _real_changes(group: PlannedGroup) -> tuple[tuple[float, State], ...]:

@@ -10,6 +10,7 @@ DE_MinuteOfTheYear, DE_DSecond.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ MINUTE_UNKNOWN = 527_040
 # Above a minute's 60,000 ms lies the leap second, then what J2735 reserves or calls unavailable.
 SECOND_UNKNOWN_FROM_MS = 61_000
 YEAR_2000 = 946_684_800.0
+YEAR_2100 = 4_102_444_800.0
 
 # MovementPhaseState → our states. For pedestrians the allowed states are walk and the clearances are flashing
 # don't walk. Caution at conflicting traffic is flashing amber, stop then proceed flashing red: both are never
@@ -193,7 +195,7 @@ class SpatReader:
         live = self._most_off_s is not None
         known = self._last[0] if self._last is not None and not live else None
         near = _first(known, self._near(), state.received)
-        if near is None or near < YEAR_2000:
+        if near is None or not YEAR_2000 <= near <= YEAR_2100:
             raise SpatError("its year is not known: give --start, or odeReceivedAt in the message")
         time = instant(state.minute, state.millisecond, near=near)
         if self._most_off_s is not None and abs(time - near) > self._most_off_s:
@@ -220,7 +222,10 @@ def _intersection(record: object, minute: object, received: float | None) -> Spa
         events = _first(_at(timed, "movementEventList"), timed, None)
         if not isinstance(events, list) or not events:
             raise SpatError(f"signalGroup {number}: no state_time_speed")
-        groups[number] = instead or _phase_state(_at(events[0], "eventState"), number)
+        state = instead or _phase_state(_at(events[0], "eventState"), number)
+        if groups.get(number, state) != state:
+            raise SpatError(f"signalGroup {number} stands twice, as {groups[number]} and as {state}")
+        groups[number] = state
     return SpatState(
         intersection=_whole(identity, "id of the intersection", 0, 65_535),
         revision=revision,
@@ -232,7 +237,7 @@ def _intersection(record: object, minute: object, received: float | None) -> Spa
 
 
 def _phase_state(value: object, number: int) -> State:
-    if isinstance(value, int) and 0 <= value < len(_BY_NUMBER):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(_BY_NUMBER):
         return _BY_NUMBER[value]
     name = value.lower().replace("_", "-") if isinstance(value, str) else ""
     if name not in PHASE_STATES:
@@ -243,6 +248,8 @@ def _phase_state(value: object, number: int) -> State:
 def _instead(status: object) -> State | None:
     """Return what to take the lamps for under an intersection's status; None where the movements tell."""
     names: Iterable[str] = ()
+    if status is not None and not isinstance(status, (dict, list, str)):
+        raise SpatError(f"status {status!r:.40} is not a bit string")
     if isinstance(status, dict):
         names = [name for name, value in status.items() if value is True]
     elif isinstance(status, list):
@@ -280,4 +287,5 @@ def _received(text: object) -> float | None:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment.timestamp() if moment is not None and moment.tzinfo else None
+    received = moment.timestamp() if moment is not None and moment.tzinfo else math.nan
+    return received if YEAR_2000 <= received <= YEAR_2100 else None

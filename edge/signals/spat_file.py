@@ -31,6 +31,9 @@ def load_spat(path: Path, *, site: Site, start_time: float) -> SignalHistory:
         if not text.strip():
             continue
         lines += 1
+        if lines == 1 and text.strip() in ("{", "["):
+            problems.add(number, "a message over several lines, expected one message a line")
+            break
         try:
             changes, groups = reader.read(text)
         except SpatError as error:

@@ -23,8 +23,8 @@ def checked(settings: Settings, out: Path, *, engine: str, address: str | None) 
     Raises:
         InputError: every mistake of all of them.
     """
+    from calibration.lint import load_sound_site
     from calibration.plane import plane_of
-    from calibration.site import load_site
     from edge.signals.sources import sources_of
     from models.zoo import load
 
@@ -50,7 +50,7 @@ def checked(settings: Settings, out: Path, *, engine: str, address: str | None) 
         problems.append("results are written as Parquet: pip install 'nearmiss[parquet]'")
     site: Site | None = None
     try:
-        site = load_site(settings.site)
+        site = load_sound_site(settings.site)
     except ValueError as error:
         problems += getattr(error, "problems", None) or [str(error)]
     if site is not None:

@@ -60,6 +60,7 @@ class CenterFace:
                         dimension.dim_param = f"{value.name} {n}"  # any image size
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = 3, 2
+        options.enable_cpu_mem_arena = False  # pictures of many sizes: it would keep room for each
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

@@ -53,14 +53,14 @@ def test_an_outbox_keeps_no_byte_of_what_was_receipted(tmp_path: Path) -> None:
 
 def test_without_overwriting_it_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: the same outbox, its pages left as they are."""
-    opened = outbox_file.opened
+    opened = outbox_file._opened
 
     def careless(path: Path, *, quota_bytes: int) -> object:
         database = opened(path, quota_bytes=quota_bytes)
         database.execute("PRAGMA secure_delete=OFF")
         return database
 
-    monkeypatch.setattr("edge.outbox.opened", careless)
+    monkeypatch.setattr(outbox_file, "_opened", careless)
     outbox, needles, receipt = filled(tmp_path)
     with outbox:
         outbox.settle(receipt)

@@ -33,6 +33,7 @@ if [ "$what" = dev ]; then
     # A real RTSP server, for the tests of cameras; it runs under Debian's own Python.
     rtsp='import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
     /usr/bin/python3 -c "$rtsp" >/dev/null 2>&1 || missing="$missing gir1.2-gst-rtsp-server-1.0 python3-gi"
+    need faketime ls /usr/lib/*/faketime/libfaketimeMT.so.1
     need gstreamer1.0-plugins-base ls /usr/lib/*/gstreamer-1.0/libgstvideotestsrc.so
     need gstreamer1.0-plugins-good ls /usr/lib/*/gstreamer-1.0/libgstrtp.so
     need gstreamer1.0-plugins-ugly ls /usr/lib/*/gstreamer-1.0/libgstx264.so

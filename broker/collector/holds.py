@@ -13,13 +13,14 @@ from broker.collector import audit
 from broker.collector.findings import verdicts
 from broker.collector.store import insert_new
 from broker.collector.tables import blobs, events, holds
+from broker.collector.wording import N_, Told
 
 Reason = Literal["crash_inquiry", "complaint", "court_order", "signal_fault"]
 REASONS: dict[Reason, str] = {
-    "crash_inquiry": "a crash or injury is looked into",
-    "complaint": "somebody has complained about the place or about nearmiss",
-    "court_order": "a court or an authority asks for it to be kept",
-    "signal_fault": "the signal may have been at fault",
+    "crash_inquiry": N_("a crash or injury is looked into"),
+    "complaint": N_("somebody has complained about the place or about nearmiss"),
+    "court_order": N_("a court or an authority asks for it to be kept"),
+    "signal_fault": N_("the signal may have been at fault"),
 }
 HOLD_D = 30.0
 
@@ -46,12 +47,14 @@ def hold(connection: Connection, event: str, reason: str, *, actor: str, now_s: 
         .where(events.c.id == event, blobs.c.kind == "clip")
     ).first()
     if clip is None:
-        raise HoldError(f"event {event}: there is none, or its clip is not kept")
+        raise HoldError(Told("event {event}: there is none, or its clip is not kept", event=event))
     verdict = verdicts()
     if connection.execute(select(verdict.c.event).where(verdict.c.event == event)).first() is None:
-        raise HoldError(f"event {event}: nobody has decided on it yet; a clip is held after its review")
+        raise HoldError(
+            Told("event {event}: nobody has decided on it yet; a clip is held after its review", event=event)
+        )
     if connection.execute(select(holds.c.clip).where(holds.c.clip == clip.hash)).first() is not None:
-        raise HoldError(f"event {event}: its clip is held already; a clip is held once")
+        raise HoldError(Told("event {event}: its clip is held already; a clip is held once", event=event))
     insert_new(connection, holds, [{"clip": clip.hash, "reason": reason, "actor": actor, "held_s": now_s}])
     audit.append(
         connection,

@@ -9,6 +9,8 @@ import base64
 import io
 from collections.abc import Sequence
 
+from broker.collector.wording import Told
+
 # The side of a square of the brush, pixels of the plate's picture.
 CELL_PX = 4
 _LIGHT, _DARK = (178, 178, 178), (150, 150, 150)
@@ -25,10 +27,17 @@ def painted(background: str, cells: Sequence[int]) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(background)), formats=("PNG",)).convert("RGB")
     columns, rows = -(-picture.width // CELL_PX), -(-picture.height // CELL_PX)
     if not cells:
-        raise ValueError("paint: no square of the picture was named")
+        raise ValueError(Told("paint: no square of the picture was named"))
     for cell in cells:
         if not 0 <= cell < columns * rows:
-            raise ValueError(f"paint: square {cell} is outside the picture of {columns} × {rows} squares")
+            raise ValueError(
+                Told(
+                    "paint: square {cell} is outside the picture of {columns} × {rows} squares",
+                    cell=cell,
+                    columns=columns,
+                    rows=rows,
+                )
+            )
     pixels = picture.load()
     assert pixels is not None
     for cell in cells:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 
+from broker.collector.wording import Told
+
 SHORTEST, LONGEST = 15, 128
 # Guesses (10^n) below which a password is as good as on the list: what an online attacker could ever try.
 _FEWEST_GUESSES_LOG10 = 10.0
@@ -26,21 +28,21 @@ def problem(password: str, *, context: Sequence[str] = ()) -> str | None:
         context: words a guesser would begin with: the account's name, the site's.
     """
     if len(password) < SHORTEST:
-        return f"a password has at least {SHORTEST} characters; four words in a row make a good one"
+        return Told("a password has at least {n} characters; four words in a row make a good one", n=SHORTEST)
     if len(password) > LONGEST:
-        return f"a password has at most {LONGEST} characters"
+        return Told("a password has at most {n} characters", n=LONGEST)
     if any(character in password for character in "\n\r\0"):
-        return "a password is one line of text"
+        return Told("a password is one line of text")
     words = [word for word in ("nearmiss", *context) if len(word) > 2]
     own = re.sub("|".join(re.escape(word) for word in words), "", password, flags=re.IGNORECASE)
     if len(own) < SHORTEST // 2:
-        return "this password is little more than the account's or the site's name"
+        return Told("this password is little more than the account's or the site's name")
     from zxcvbn import zxcvbn
 
     # The library takes 72 characters and its time grows with the square of them; 40 tell enough.
     found = zxcvbn(password[:40], user_inputs=words)
     if float(found["guesses_log10"]) < _FEWEST_GUESSES_LOG10:
-        return "this password is among those that are tried first: take one nobody would think of"
+        return Told("this password is among those that are tried first: take one nobody would think of")
     return None
 
 

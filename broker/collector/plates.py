@@ -19,6 +19,7 @@ from broker.collector.paint import painted
 from broker.collector.retention import prove
 from broker.collector.store import insert_new
 from broker.collector.tables import blobs, plate_states
+from broker.collector.wording import Told
 from broker.wire import Plate
 
 
@@ -130,7 +131,7 @@ def paint(
     try:
         left = plate.model_copy(update={"background": painted(plate.background, chosen)})
     except ValueError as error:
-        raise PlateError(str(error)) from error
+        raise PlateError(error.args[0]) from error
     new = _keep(connection, clips, left, now_s=now_s)
     _decide(connection, hash_, "painted", new, actor, now_s)
     approved = _row(new, waiting.site, waiting.node, "approved", actor, waiting.came_s, now_s)
@@ -170,14 +171,14 @@ def refuse(connection: Connection, clips: ClipFolder, hash_: str, *, actor: str,
 def _waiting(connection: Connection, hash_: str) -> Candidate:
     found = candidate(connection, hash_)
     if found is None:
-        raise PlateError(f"plate {hash_[:12]}: none that waits for approval")
+        raise PlateError(Told("plate {hash}: none that waits for approval", hash=hash_[:12]))
     return found
 
 
 def _read(clips: ClipFolder, hash_: str) -> Plate:
     payload = clips.read(hash_)
     if payload is None:
-        raise PlateError(f"plate {hash_[:12]}: not kept any more")
+        raise PlateError(Told("plate {hash}: not kept any more", hash=hash_[:12]))
     return Plate.decode(payload)
 
 

@@ -1,7 +1,5 @@
 /** What a clip says of an instant: where a road user is, what a lamp shows. The records are broker/wire.py's. */
 
-import { STATES } from "./words.js";
-
 export const SNAP_PX = 4;
 export const SNAP_M = 0.25;
 export const SNAP_DEG = 15;
@@ -18,6 +16,18 @@ export const SIZES = {
 
 export const UPRIGHT = new Set(["pedestrian", "bicycle", "motorcycle"]);
 export const metres = ([x, y]) => [x * SNAP_M, y * SNAP_M];
+
+/** What each state of a signal lights. */
+export const LAMPS = {
+  red: { lit: ["red"] },
+  red_amber: { lit: ["red", "amber"] },
+  amber: { lit: ["amber"] },
+  green: { lit: ["green"] },
+  flashing_red: { lit: ["red"], flashes: true },
+  flashing_amber: { lit: ["amber"], flashes: true },
+  dark: { lit: [] },
+  unknown: { lit: [], unknown: true },
+};
 
 /** Where a glyph is at a (fractional) step: `{px, m, heading}`, or null where it is not seen. */
 export function placeAt(keys, step) {
@@ -57,10 +67,10 @@ export function isHollow(glyph, step) {
 export function stateAt(changes, time) {
   let now = changes[0].state;
   for (const change of changes) if (change.at_s <= time + 1e-9) now = change.state;
-  return STATES[now] ? now : "unknown";
+  return LAMPS[now] ? now : "unknown";
 }
 
 /** Whether a lamp is lit at this instant: a flashing one is so for half of each second. */
 export function shown(state, time) {
-  return !STATES[state].flashes || ((time % 1) + 1) % 1 < 0.5;
+  return !LAMPS[state].flashes || ((time % 1) + 1) % 1 < 0.5;
 }

@@ -3,6 +3,7 @@
 import { SIZES, UPRIGHT, isHollow, placeAt } from "./clip.js";
 import { clamp, flipped, hull, lerp, mean } from "./geometry.js";
 import { boxPath, draw, ellipsePath, path, putAt, titled } from "./svg.js";
+import { KINDS, say } from "./words.js";
 
 export const TRAIL_S = 2;
 
@@ -89,8 +90,8 @@ export function glyphGroup(glyph, svg, unit) {
     label.textContent = text;
     badge.append(label);
   }
-  const role = glyph.role === "other" ? "" : `, ${glyph.role} road user of the event`;
-  group.append(titled(`${glyph.kind}${text ? ` ${text}` : ""}${role}`));
+  const name = [say(KINDS[glyph.kind]), text].filter(Boolean).join(" ");
+  group.append(titled(glyph.role === "other" ? name : say("{name}, has a part in the event", { name })));
   svg.append(group);
   return { group, body, badge };
 }

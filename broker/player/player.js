@@ -12,20 +12,20 @@
 
 import { SPEEDS, controls } from "./controls.js";
 import { clamp } from "./geometry.js";
-import { lampPanel, legend, numberPanel } from "./panels.js";
-import { draw, make } from "./svg.js";
+import { lampPanel, legend } from "./panels.js";
+import { make } from "./svg.js";
 import { cameraView, planView } from "./views.js";
-import { describe } from "./words.js";
+import { describe, say } from "./words.js";
 
 /**
  * Draws a clip into an element.
  *
  * @param {HTMLElement} element emptied and filled.
- * @param {{clip: object, plate: object|null, event: object|null, numbers?: boolean}} records `numbers: false`
- *   leaves out the panel of measures, where the page shows them itself.
+ * @param {{clip: object, plate: object|null, event: object|null}} records the event names the drawing for those
+ *   who do not see it; its numbers are the page's.
  * @returns {{play(): void, pause(): void, seek(seconds: number): void, readonly time: number, destroy(): void}}
  */
-export function mount(element, { clip, plate = null, event = null, numbers = true }) {
+export function mount(element, { clip, plate = null, event = null }) {
   const start = clip.start_s;
   const end = start + (clip.steps - 1) * clip.step_s;
   const state = { time: clamp(0, start, end), playing: false, speed: 1, loop: false, frame: 0, before: 0 };
@@ -33,7 +33,7 @@ export function mount(element, { clip, plate = null, event = null, numbers = tru
     class: "nm-player",
     tabindex: "0",
     role: "group",
-    "aria-label": `Scene clip: ${describe(clip, event)}. Space plays, arrow keys step a tenth of a second.`,
+    "aria-label": say("Scene clip: {what}. Space plays, arrow keys step a tenth of a second.", { what: describe(clip, event) }),
   });
   const views = [cameraView(clip, plate), planView(clip, plate)].filter(Boolean);
   const holder = make("div", { class: `nm-views nm-${views.length}` });
@@ -43,7 +43,6 @@ export function mount(element, { clip, plate = null, event = null, numbers = tru
   player.append(holder, bar.element);
   const foot = make("div", { class: "nm-foot" });
   if (lamps) foot.append(lamps.element);
-  if (numbers && event) foot.append(numberPanel(event));
   foot.append(legend(clip));
   player.append(foot);
   element.replaceChildren(player);

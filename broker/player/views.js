@@ -6,6 +6,7 @@ import { cameraGlyph, planGlyph } from "./glyphs.js";
 import { groundOf } from "./ground.js";
 import { blankShape, furniture, moverShapes, spotShape } from "./marks.js";
 import { draw, make } from "./svg.js";
+import { say } from "./words.js";
 import { zoneShape } from "./zones.js";
 
 /** The camera's view: the plate or the plan as the camera sees it, and shapes standing on the road. */
@@ -14,7 +15,7 @@ export function cameraView(clip, plate) {
   const [width, height] = plate.image_size;
   const ground = groundOf(plate);
   const unit = width / 100;
-  const { figure, svg, stage } = frame("nm-camera", [0, 0, width, height], "Camera", "as the camera stands");
+  const { figure, svg, stage } = frame("nm-camera", [0, 0, width, height], say("Camera"), say("as the camera stands"));
   if (plate.background) stage.prepend(backgroundOf(plate.background, width, height));
   else svg.append(draw("rect", { class: "nm-nothing", width, height }));
   const zones = draw("g", { class: plate.background ? "nm-zones" : "nm-zones nm-schematic" });
@@ -47,7 +48,7 @@ export function planView(clip, plate) {
   if (!box) return null;
   const [left, top, width, height] = box;
   const unit = Math.max(width, height) / 100;
-  const { figure, svg } = frame("nm-plan", box, "From above", "metres, north up");
+  const { figure, svg } = frame("nm-plan", box, say("From above"), say("metres, north up"));
   svg.append(draw("rect", { class: "nm-ground", x: left, y: top, width, height }));
   const zones = svg.appendChild(draw("g", { class: "nm-zones nm-schematic" }));
   const lamps = (plate ? plate.zones : [])

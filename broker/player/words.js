@@ -1,57 +1,78 @@
-/** The player's words: rules, measures with their units, states of a signal. */
+/** The player's words: English as it stands, in another language once a page has handed over its table. */
 
+let code = "en";
+let table = {};
+
+/** Say all that follows in a language: its code, and English to its own words (broker/collector/review/languages). */
+export function speak(language, translations) {
+  code = language;
+  table = translations;
+}
+
+/** Words in the language that is spoken; `{name}` stands for a value. */
+export function say(text, values = {}) {
+  return (table[text] || text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** A number as the language writes it, with so many digits behind the point. */
+export function number(value, digits = 0) {
+  return new Intl.NumberFormat(code, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+}
+
+/** Seconds with their sign, such as "−0.3 s". */
+export function seconds(value) {
+  const sign = value < -0.05 ? "−" : value > 0.05 ? "+" : "";
+  return say("{n} s", { n: sign + number(Math.abs(value), 1) });
+}
+
+/** Marks words that are said where they are shown. */
+const N_ = (text) => text;
+
+// As in broker/collector/review/words.py.
 export const RULES = {
-  red_light_entry: "Red-light entry",
-  right_on_red_without_stop: "Right on red without a stop",
-  amber_entry: "Entry on amber",
-  pedestrian_against_signal: "Crossing against the signal",
-  pedestrian_late_start: "Late start (flashing don't walk)",
-  crossing_outside_crosswalk: "Crossing outside the crosswalk",
-  wrong_way: "Wrong way",
-  blocking_box: "Blocking the box",
-  failure_to_yield: "Failure to yield at a crosswalk",
-  near_miss: "Near miss",
+  red_light_entry: N_("Red-light entry"),
+  right_on_red_without_stop: N_("Right on red without a stop"),
+  amber_entry: N_("Entry on amber"),
+  pedestrian_against_signal: N_("Pedestrian against the signal"),
+  pedestrian_late_start: N_("Pedestrian started late"),
+  crossing_outside_crosswalk: N_("Crossing outside the crosswalk"),
+  wrong_way: N_("Wrong way"),
+  blocking_box: N_("Blocking the box"),
+  failure_to_yield: N_("Failure to yield"),
+  near_miss: N_("Near miss"),
 };
 
-export const MEASURES = {
-  into_red_s: ["into red", "s"],
-  into_amber_s: ["into amber", "s"],
-  into_clearance_s: ["into flashing don't walk", "s"],
-  into_dont_walk_s: ["into don't walk", "s"],
-  speed_mps: ["speed", "m/s"],
-  speed_at_onset_mps: ["speed at onset", "m/s"],
-  distance_at_onset_m: ["distance to the line at onset", "m"],
-  min_speed_mps: ["lowest speed", "m/s"],
-  outside_m: ["outside the crosswalk by", "m"],
-  pet_s: ["post-encroachment time (PET)", "s"],
-  ttc_s: ["time to collision (TTC), least", "s"],
-  drac_mps2: ["deceleration to avoid a crash (DRAC)", "m/s²"],
-  conflict_speed_mps: ["conflict speed", "m/s"],
-  wrong_way_m: ["against the direction for", "m"],
-  inside_at_red_s: ["inside at red for", "s"],
-  gap_s: ["gap", "s"],
+export const KINDS = {
+  pedestrian: N_("pedestrian"),
+  bicycle: N_("bicycle"),
+  motorcycle: N_("motorcycle"),
+  car: N_("car"),
+  bus: N_("bus"),
+  truck: N_("truck"),
 };
 
 export const STATES = {
-  red: { words: "red", lit: ["red"] },
-  red_amber: { words: "red and amber", lit: ["red", "amber"] },
-  amber: { words: "amber", lit: ["amber"] },
-  green: { words: "green", lit: ["green"] },
-  flashing_red: { words: "flashing red", lit: ["red"], flashes: true },
-  flashing_amber: { words: "flashing amber", lit: ["amber"], flashes: true },
-  dark: { words: "dark", lit: [] },
-  unknown: { words: "unknown", lit: [], unknown: true },
+  red: N_("red"),
+  red_amber: N_("red and amber"),
+  amber: N_("amber"),
+  green: N_("green"),
+  flashing_red: N_("flashing red"),
+  flashing_amber: N_("flashing amber"),
+  dark: N_("dark"),
+  unknown: N_("unknown"),
 };
 
-export function numberText({ value, sigma }, unit) {
-  if (sigma === null) return `${value.toFixed(1)} ${unit} (error unknown)`;
-  const digits = sigma < 0.095 ? 2 : sigma < 9.5 ? 1 : 0;
-  return `${value.toFixed(digits)} ± ${sigma.toFixed(digits)} ${unit}`;
-}
+export const PLACES = {
+  crosswalk: N_("crosswalk"),
+  stop_line: N_("stop line"),
+  roadway: N_("roadway"),
+  signal_head: N_("signal"),
+};
 
+/** A clip in a line, for those who do not see it. */
 export function describe(clip, event) {
   const counts = new Map();
   for (const glyph of clip.glyphs) counts.set(glyph.kind, (counts.get(glyph.kind) || 0) + 1);
-  const users = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ") || "nobody";
-  return event ? `${RULES[event.rule] || event.rule} at ${event.place}; ${users}` : users;
+  const users = [...counts].map(([kind, count]) => `${number(count)} ${say(KINDS[kind])}`).join(", ") || say("nobody");
+  return event ? `${say("{rule} at {place}", { rule: say(RULES[event.rule]), place: event.place })}; ${users}` : users;
 }

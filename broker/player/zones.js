@@ -1,9 +1,9 @@
 /** Places of the site: crosswalks, stop lines, roadways and signal heads, which show their lamp's state. */
 
-import { shown, stateAt } from "./clip.js";
+import { LAMPS, shown, stateAt } from "./clip.js";
 import { distance, lerp } from "./geometry.js";
 import { draw, path, titled } from "./svg.js";
-import { STATES } from "./words.js";
+import { PLACES, say } from "./words.js";
 
 /**
  * Draws a place of the site; returns what shows its lamp's state, if it has one.
@@ -16,7 +16,7 @@ export function zoneShape(zone, outline, group, clip, unit, onRoad) {
   if (zone.kind === "signal_head") return signalHead(outline, group, changes, unit, zone.group);
   const closed = zone.kind !== "stop_line";
   const shape = draw("path", { class: `nm-zone nm-${zone.kind}`, d: path(outline, closed) });
-  shape.append(titled(`${zone.kind.replace("_", " ")} ${zone.id}`));
+  shape.append(titled(`${say(PLACES[zone.kind])} ${zone.id}`));
   group.append(shape);
   if (zone.kind === "crosswalk") {
     group.append(draw("path", { class: "nm-stripes", d: onRoad ? stripes(zone.outline_m, onRoad) : "" }));
@@ -26,7 +26,7 @@ export function zoneShape(zone, outline, group, clip, unit, onRoad) {
     if (!changes) return null;
     return (time) => {
       const now = stateAt(changes, time);
-      shape.dataset.state = shown(now, time) ? STATES[now].lit[0] || now : "off";
+      shape.dataset.state = shown(now, time) ? LAMPS[now].lit[0] || now : "off";
     };
   }
   shape.setAttribute("stroke-width", unit * 0.2);
@@ -39,7 +39,7 @@ export function signalHead(outline, group, changes, unit, name) {
   const [left, top] = [Math.min(...x), Math.min(...y)];
   const [width, height] = [Math.max(...x) - left, Math.max(...y) - top];
   const head = draw("g", { class: "nm-head" });
-  head.append(titled(`signal ${name}`));
+  head.append(titled(`${say(PLACES.signal_head)} ${name}`));
   head.append(draw("rect", { class: "nm-housing", x: left, y: top, width, height, rx: Math.min(width, height) / 6 }));
   const upright = height >= width;
   const radius = Math.min(upright ? width / 2 : height / 2, Math.max(width, height) / 6) * 0.86;
@@ -52,9 +52,9 @@ export function signalHead(outline, group, changes, unit, name) {
   if (!changes) return null;
   return (time) => {
     const now = stateAt(changes, time);
-    const on = shown(now, time) ? STATES[now].lit : [];
+    const on = shown(now, time) ? LAMPS[now].lit : [];
     ["red", "amber", "green"].forEach((colour, n) => lamps[n].classList.toggle("nm-lit", on.includes(colour)));
-    head.classList.toggle("nm-unknown", Boolean(STATES[now].unknown));
+    head.classList.toggle("nm-unknown", Boolean(LAMPS[now].unknown));
   };
 }
 

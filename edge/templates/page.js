@@ -9,7 +9,6 @@ const show = (holder) => {
     clip: read(`clip-${holder.dataset.clip}`),
     plate,
     event: read(`event-${holder.dataset.event}-json`),
-    numbers: false, // the card shows them
   });
 };
 const near = new IntersectionObserver(

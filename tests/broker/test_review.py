@@ -257,7 +257,7 @@ def test_a_decision_leads_to_the_next_and_can_be_undone(own_desk: Desk) -> None:
         == f"{own_desk.path(1)}?site=main-5th&said={own_desk.events[0].id}&as=confirm"
     )
     following = own_desk.page(answer.headers["location"])
-    assert "Confirmed: red-light entry at N." in following
+    assert "Confirmed: Red-light entry at N." in following
     assert "2 undecided" in following
 
     answer = own_desk.browser.post("/undo?site=main-5th")
@@ -270,7 +270,7 @@ def test_the_last_decision_leads_to_the_queue(own_desk: Desk) -> None:
         answer = own_desk.browser.post(own_desk.path(n) + "/decisions", data={"choice": verdict})
     assert answer.headers["location"] == f"/?said={own_desk.events[2].id}&as=unclear"
     text = own_desk.page(answer.headers["location"])
-    assert "Unclear: pedestrian started late at N." in text
+    assert "Unclear: Pedestrian started late at N." in text
     statistics = own_desk.page("/statistics")
     assert re.search(r'id="confirmed">1<', statistics)
     assert "Cohen" in statistics

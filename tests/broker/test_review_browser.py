@@ -50,7 +50,7 @@ def test_a_person_decides_by_key_and_takes_it_back(page: Page, desk: Desk) -> No
 
     press(page, "c")
     expect(page.locator("h1")).to_have_text("Near miss at N")
-    expect(page.get_by_role("status")).to_contain_text("Confirmed: red-light entry at N.")
+    expect(page.get_by_role("status")).to_contain_text("Confirmed: Red-light entry at N.")
     press(page, "r")
     expect(page.get_by_role("button", name="Not where it is said to be")).to_be_visible()
     press(page, "2")
@@ -76,7 +76,7 @@ def test_a_person_decides_by_mouse(page: Page) -> None:
     page.get_by_role("link", name="Red-light entry").click()
     page.locator(".why.reject summary").click()
     page.get_by_role("button", name="Nobody is there").click()
-    expect(page.get_by_role("status")).to_contain_text("Rejected: red-light entry at N.")
+    expect(page.get_by_role("status")).to_contain_text("Rejected: Red-light entry at N.")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("h1")).to_have_text("Red-light entry at N")
 

@@ -83,7 +83,7 @@ def test_somebody_is_painted_out(page: Page, sqlite_store: Store, folder: ClipFo
     expect(approve).to_be_disabled()
     page.locator("#size").fill("1")
     paint_over(page, 16, 8, 24, 32)
-    expect(page.get_by_role("status")).to_contain_text("squares painted")
+    expect(page.get_by_role("status")).to_contain_text("Squares painted")
     expect(page.get_by_role("button", name="Approve as it is")).to_be_disabled()
     approve.click()
     expect(page.get_by_text("No plate waits for you.")).to_be_visible()
@@ -100,7 +100,7 @@ def test_somebody_is_painted_out(page: Page, sqlite_store: Store, folder: ClipFo
 def test_a_stroke_can_be_taken_back(page: Page) -> None:
     look_at_it(page)
     paint_over(page, 8, 8, 40, 12)
-    expect(page.get_by_role("status")).to_contain_text("squares painted")
+    expect(page.get_by_role("status")).to_contain_text("Squares painted")
     page.keyboard.press("z")
     expect(page.get_by_role("status")).to_have_text("Nothing is painted.")
     expect(page.get_by_role("button", name="Approve as it is")).to_be_enabled()

@@ -56,6 +56,7 @@ ROUTES: dict[tuple[str, str], Needed | None] = {
     ("POST", "/publication"): "admin",
     ("GET", "/statistics"): "viewer",
     ("POST", "/undo"): "reviewer",
+    ("GET", "/words/{code}"): None,
 }
 FORMS = {"decisions": {"choice": "confirm"}, "hold": {"reason": "complaint"}, "paint": {"cells": "0"}}
 HERE, ELSEWHERE = "main-5th", "elm-2nd"
@@ -111,7 +112,7 @@ class House:
         return hash_
 
     def ask(self, method: str, path: str, role: str | None, *, site: str = HERE) -> int:
-        names = {**self.paths[site], "name": "player.js"}
+        names = {**self.paths[site], "name": "player.js", "code": "de"}
         if path.startswith("/plates/{hash_}/"):
             names["hash_"] = self.candidate(site)
         elif path.startswith("/plates"):

@@ -25,7 +25,7 @@ import { mount } from "/player.js";
 window.show = (clip, plate) => {
   const place = document.getElementById("place");
   place.replaceChildren();
-  window.player = mount(place, { clip, plate, event: null, numbers: false });
+  window.player = mount(place, { clip, plate, event: null });
 };
 window.ready = true;
 </script>"""

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from broker.collector.publication.learning import Advice
 from broker.collector.review import words
+from broker.collector.review.language import Language
+from broker.collector.wording import N_
+
+_WITHOUT = N_(
+    "at {site}, rejecting {measure} {sign} {value} would have removed {rejected_removed} of {rejected} "
+    "rejected and {confirmed_removed} of {confirmed} confirmed ({rule})"
+)
+_WITH = N_(
+    "at {site}, rejecting {measure} {sign} {value} would have removed {rejected_removed} of {rejected} "
+    "rejected and {confirmed_removed} of {confirmed} confirmed "
+    "({rule}; thresholds.{setting} in its site file)"
+)
 
 
-def sentence(one: Advice) -> str:
+def sentence(one: Advice, say: Language = words.ENGLISH) -> str:
     """Return what a threshold would have done, such as "at main-5th, rejecting PET > 1.2 s would have …"."""
-    sign = ">" if one.side == "above" else "<"
-    value = words.measure(one.measure, one.threshold, 0.0).split(" ±")[0]
-    unit = words.measure(one.measure, one.threshold, 0.0).rsplit(" ", 1)[-1]
-    where = f"; thresholds.{one.setting} in its site file" if one.setting else ""
-    what = words.MEASURES[one.measure].lower()
-    return (
-        f"at {one.site}, rejecting {what} {sign} {value} {unit} would have removed "
-        f"{one.rejected_removed} of {one.rejected} rejected and {one.confirmed_removed} of {one.confirmed} "
-        f"confirmed ({words.RULES[one.rule].lower()}{where})"
+    return say(
+        _WITH if one.setting else _WITHOUT,
+        site=one.site,
+        measure=say.within(words.MEASURES[one.measure]),
+        sign=">" if one.side == "above" else "<",
+        value=words.amount(one.measure, one.threshold, say),
+        rejected_removed=one.rejected_removed,
+        rejected=one.rejected,
+        confirmed_removed=one.confirmed_removed,
+        confirmed=one.confirmed,
+        rule=say.within(words.RULES[one.rule]),
+        setting=one.setting,
     )

@@ -39,6 +39,7 @@ from broker.collector.tables import (
     publications,
     retired,
 )
+from broker.collector.wording import Told
 from broker.published import Detail, Period, Publication
 from broker.wire import RULES, Rule
 
@@ -92,15 +93,23 @@ def prepared(
     said = [entry.record for entry in entries(connection, site=plan.site)]
     problems = []
     if not is_fixed(period):
-        problems.append(f"{name}: not a fixed period of the calendar")
+        problems.append(Told("{name}: not a fixed period of the calendar", name=name))
     if now_s < may_be_published_s(period, zone):
-        problems.append(f"{name}: may be published seven days after it has closed, not before")
+        problems.append(
+            Told("{name}: may be published seven days after it has closed, not before", name=name)
+        )
     if period.kind == "four_weeks" and bounds_s(period, zone)[0] < now_s - int(event_d * DAY_S):
-        problems.append(f"{name}: too late, its first event rows have gone; publish quarters, or sooner")
+        problems.append(
+            Told("{name}: too late, its first event rows have gone; publish quarters, or sooner", name=name)
+        )
     if not places_of(rule, plan):
-        problems.append(f"{name}: the plan of the site has no place for it")
+        problems.append(Told("{name}: the plan of the site has no place for it", name=name))
     problems += [
-        f"{name}: published already, with {label(each.period)}: nothing is published twice or restated"
+        Told(
+            "{name}: published already, with {period}: nothing is published twice or restated",
+            name=name,
+            period=label(each.period),
+        )
         for each in said
         if each.rule == rule and overlap(each.period, period)
     ]
@@ -118,7 +127,12 @@ def prepared(
         made = publication(plan, rule, period, detail, true.observed(), with_exposure=False)
         given_away = attack.narrowed(plan, [*beside, made])
     if given_away:
-        raise LedgerError([f"{name}: would give away {each.what} of {each.label}" for each in given_away])
+        raise LedgerError(
+            [
+                Told("{name}: would give away {what} of {label}", name=name, what=each.what, label=each.label)
+                for each in given_away
+            ]
+        )
     return made, true
 
 

@@ -13,15 +13,20 @@ from broker.collector.publication.comparing import Change, changes
 from broker.collector.publication.periods import label
 from broker.collector.publication.places import Plan
 from broker.collector.review import words
+from broker.collector.wording import N_
 from broker.published import Cell, Publication
 
 HERE = Path(__file__).parent
-DETAILS = {"site": "the whole site", "place": "each place", "road_user": "each road user at each place"}
+DETAILS = {
+    "site": N_("the whole site"),
+    "place": N_("each place"),
+    "road_user": N_("each road user at each place"),
+}
 PARTS = {
-    "night": "Night, 0–6",
-    "morning": "Morning, 6–12",
-    "afternoon": "Afternoon, 12–18",
-    "evening": "Evening, 18–24",
+    "night": N_("Night, 0–6"),
+    "morning": N_("Morning, 6–12"),
+    "afternoon": N_("Afternoon, 12–18"),
+    "evening": N_("Evening, 18–24"),
 }
 # So many of the last periods are drawn and tabled; the files beside the page hold all.
 SHOWN = 13

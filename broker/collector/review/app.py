@@ -29,16 +29,26 @@ from broker.collector.review import (
     roles,
 )
 from broker.collector.review.guard import Guard, Link
+from broker.collector.review.language import known, language
 from broker.collector.review.oidc import Provider
 from broker.collector.review.pages import PAGES
 from broker.collector.review.settings import Review
 from broker.collector.review.wanted import suffix
 from broker.collector.store import Store
+from broker.collector.wording import Told
 
 PLAYER = Path(__file__).parents[2] / "player"
 # How one signs in, and what says nothing about the street; everything else declares a role.
 OPEN = frozenset(
-    {"/static", "/login", "/login/oidc", "/login/oidc/callback", "/login/oidc/end", "/player/{name}"}
+    {
+        "/static",
+        "/login",
+        "/login/oidc",
+        "/login/oidc/callback",
+        "/login/oidc/end",
+        "/player/{name}",
+        "/words/{code}",
+    }
 )
 
 
@@ -80,9 +90,16 @@ def create_app(
     def player(name: Annotated[str, InPath(pattern=r"^[a-z0-9_-]+\.(js|css)$")]) -> Response:
         file = PLAYER / name
         if not file.is_file():
-            raise HTTPException(404, "no such file")
+            raise HTTPException(404, Told("no such file"))
         kind = "text/javascript" if name.endswith(".js") else "text/css"
         return Response(file.read_bytes(), media_type=kind)
+
+    @app.get("/words/{code}")
+    def words(code: Annotated[str, InPath(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]) -> dict[str, str]:
+        """A catalogue, for the scripts."""
+        if code not in known():
+            raise HTTPException(404, Told("no such language"))
+        return language(code).table
 
     @app.get("/openapi.json", response_model=None)
     def openapi(who: Annotated[Who, roles.needs("viewer")]) -> Response:
@@ -92,13 +109,15 @@ def create_app(
     async def problem(request: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, AnyHTTPException) else 422
         said = (
-            str(error.detail)
+            error.detail
             if isinstance(error, AnyHTTPException)
-            else "this address asks for something else"
+            else Told("this address asks for something else")
         )
         kept = getattr(error, "headers", None)
         if "text/html" in request.headers.get("accept", ""):
-            answer: Response = here.page(request, "problem.html", code=code, said=said, status_code=code)
+            answer: Response = here.page(
+                request, "problem.html", code=code, said=here.say(request)(said), status_code=code
+            )
         else:
             answer = JSONResponse({"detail": said}, status_code=code)
         answer.headers.update(kept or {})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from broker.collector.accounts import Role
+from broker.collector.wording import N_
 
 PAGES: tuple[tuple[str, str, Role], ...] = (
-    ("/", "Review", "reviewer"),
-    ("/statistics", "Statistics", "viewer"),
-    ("/publication", "Publication", "viewer"),
-    ("/learning", "Learning", "reviewer"),
-    ("/nodes", "Nodes", "viewer"),
-    ("/plates", "Plates", "admin"),
+    ("/", N_("Review"), "reviewer"),
+    ("/statistics", N_("Statistics"), "viewer"),
+    ("/publication", N_("Publication"), "viewer"),
+    ("/learning", N_("Learning"), "reviewer"),
+    ("/nodes", N_("Nodes"), "viewer"),
+    ("/plates", N_("Plates"), "admin"),
 )

@@ -20,9 +20,10 @@ from broker.collector.review.desk import Desk
 from broker.collector.review.limits import Limit
 from broker.collector.review.roles import needs
 from broker.collector.tables import blobs, events
+from broker.collector.wording import Told
 
 Hash = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
-_GONE = "not kept: it has not arrived, or its time is over"
+_GONE = Told("not kept: it has not arrived, or its time is over")
 VIEWS_A_MINUTE, VIEWS_A_DAY = 60, 2000
 Reviewer = Annotated[Who, needs("reviewer")]
 
@@ -37,7 +38,9 @@ def routes(desk: Desk) -> APIRouter:
             wait_s = limit.take(who.name)
             if wait_s:
                 raise HTTPException(
-                    429, "more clips than a person looks at", headers={"Retry-After": str(math.ceil(wait_s))}
+                    429,
+                    Told("more clips than a person looks at"),
+                    headers={"Retry-After": str(math.ceil(wait_s))},
                 )
         with desk.store.read() as connection:
             seen = _sites_of_clip(connection, hash_)

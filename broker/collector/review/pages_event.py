@@ -19,6 +19,7 @@ from broker.collector.review.roles import at, needs
 from broker.collector.review.wanted import Wanted, suffix
 from broker.collector.store import event_of
 from broker.collector.tables import events
+from broker.collector.wording import Told
 
 Reviewer = Annotated[Who, needs("reviewer")]
 
@@ -81,7 +82,7 @@ def routes(desk: Desk) -> APIRouter:
                 item = _found(connection, id_, who)
                 known = desk.settings.reasons_for(verdict, item.event["site"])
                 if reason is not None and reason not in {each.code for each in known}:
-                    raise HTTPException(422, f"{reason}: not a reason to {verdict} at this site")
+                    raise HTTPException(422, Told("{reason}: not a reason at this site", reason=reason))
                 findings.decide(
                     connection,
                     str(id_),
@@ -108,7 +109,7 @@ def routes(desk: Desk) -> APIRouter:
             try:
                 holds.hold(connection, str(id_), reason, actor=who.name, now_s=desk.now_s())
             except HoldError as error:
-                raise HTTPException(409, str(error)) from error
+                raise HTTPException(409, error.problems[0]) from error
         return RedirectResponse(f"/events/{id_}", 303)
 
     @router.post("/undo", response_model=None)
@@ -139,6 +140,6 @@ def _chosen(choice: str) -> tuple[Verdict, str | None]:
 def _found(connection: Connection, id_: UUID, who: Who) -> Item:
     item = findings.one(connection, str(id_))
     if item is None:
-        raise HTTPException(404, "no such event")
+        raise HTTPException(404, Told("no such event"))
     at(who, "reviewer", item.event["site"])
     return item

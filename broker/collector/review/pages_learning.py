@@ -38,7 +38,7 @@ def routes(desk: Desk) -> APIRouter:
             for each in right
             if each.day_part is None
         ]
-        told = [(one, sentence(one)) for one in learning.advice(found)]
+        told = [(one, sentence(one, desk.say(request))) for one in learning.advice(found)]
         return desk.page(request, "learning.html", rules=rules, told=told, parts=PARTS)
 
     return router

@@ -90,10 +90,11 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
         password: Annotated[str, Form(max_length=1000)],
         wanted: Wanted = "/",
     ) -> Response:
+        say = desk.say(request)
         address = request.client.host if request.client else "nowhere"
         if wait_s := door.wait_s(name, address):
             minutes = int(wait_s // 60) + 1
-            words = desk.say("Too many tries. The next one is possible in {minutes} min.", minutes=minutes)
+            words = say("Too many tries. The next one is possible in {minutes} min.", minutes=minutes)
             answer = form(request, wanted, words, 429)
             answer.headers["retry-after"] = str(int(wait_s) + 1)
             return answer
@@ -119,7 +120,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
                     now_s=now,
                 )
         if who is None:
-            return form(request, wanted, desk.say("This name and password do not belong together."), 401)
+            return form(request, wanted, say("This name and password do not belong together."), 401)
         door.opened(name, address)
         return RedirectResponse(inner(wanted), 303, headers={"set-cookie": cookie(token)})
 
@@ -146,15 +147,16 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
         old: Annotated[str, Form(max_length=1000)],
         new: Annotated[str, Form(max_length=1000)],
     ) -> Response:
+        say = desk.say(request)
         address = request.client.host if request.client else "nowhere"
         if door.wait_s(who.name, address):
-            return account(request, who, problem=desk.say("Too many tries. Try again later."), code=429)
+            return account(request, who, problem=say("Too many tries. Try again later."), code=429)
         problem, now = "", desk.now_s()
         token = None
         with desk.store.read() as connection:
             right = accounts.by_password(connection, who.name, old) is not None
         if not right:
-            problem = desk.say("The old password is not right.")
+            problem = say("The old password is not right.")
         else:
             door.opened(who.name, address)
             try:
@@ -162,7 +164,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
                     accounts.set_password(connection, who.name, new, actor=who.name, now_s=now)
                     token = sessions.begin(connection, who.name, times=desk.settings.times, now_s=now)
             except accounts.AccountError as error:
-                problem = desk.say(error.problems[0])
+                problem = say(error.problems[0])
         answer = account(request, who, problem=problem, changed=not problem, code=400 if problem else 200)
         if token is not None:
             answer.headers["set-cookie"] = cookie(token)

@@ -15,9 +15,11 @@ from broker.collector import accounts, audit, sessions
 from broker.collector.own_secret import own_secret
 from broker.collector.review.desk import Desk
 from broker.collector.review.guard import cookie, cookie_value, session_token
+from broker.collector.review.language import Language
 from broker.collector.review.limits import Limit
 from broker.collector.review.oidc import Asked, OidcError, Provider
 from broker.collector.review.pages_login import inner
+from broker.collector.wording import Told
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
 
     def there() -> Provider:
         if provider is None:
-            raise HTTPException(404, "no identity provider is set up here")
+            raise HTTPException(404, Told("no identity provider is set up here"))
         return provider
 
     def refused(request: Request, said: str, *, code: int, wanted: str = "/", subject: str = "") -> Response:
@@ -63,9 +65,8 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
         wait_s = tries.take(_address(request))
         if not wait_s:
             return None
-        words = desk.say(
-            "Too many tries. The next one is possible in {minutes} min.", minutes=int(wait_s // 60) + 1
-        )
+        say, minutes = desk.say(request), int(wait_s // 60) + 1
+        words = say("Too many tries. The next one is possible in {minutes} min.", minutes=minutes)
         answer = refused(request, words, code=429)
         answer.headers["retry-after"] = str(int(wait_s) + 1)
         return answer
@@ -80,7 +81,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
             address, asked = there_is.begin(redirect_uri=root + CALLBACK, wanted=inner(wanted))
         except OidcError as error:
             logger.warning("the identity provider: %s", error)
-            return refused(request, _unreachable(desk), code=503, wanted=wanted)
+            return refused(request, _unreachable(desk.say(request)), code=503, wanted=wanted)
         sealed = seal().encrypt(asked.model_dump_json().encode()).decode()
         return RedirectResponse(address, 303, headers={"set-cookie": _pending(sealed)})
 
@@ -126,15 +127,13 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
                     detail={"by": "oidc"},
                     now_s=now,
                 )
-        wanted = "/" if asked is None else asked.wanted
+        say, wanted = desk.say(request), "/" if asked is None else asked.wanted
         if why == "unreachable":
-            return refused(request, _unreachable(desk), code=503, wanted=wanted)
+            return refused(request, _unreachable(desk.say(request)), code=503, wanted=wanted)
         if why:
-            return refused(
-                request, desk.say("Signing in did not succeed. Try again."), code=401, wanted=wanted
-            )
+            return refused(request, say("Signing in did not succeed. Try again."), code=401, wanted=wanted)
         if who is None:
-            words = desk.say("There is no account here for who signed in there.")
+            words = say("There is no account here for who signed in there.")
             return refused(request, words, code=403, wanted=wanted, subject=subject)
         for _ in ("sent away", "came back"):
             tries.give_back(_address(request))
@@ -149,7 +148,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
         root = desk.settings.public_url or str(request.base_url).rstrip("/")
         address = there().end_address(root + "/login")
         if address is None:
-            raise HTTPException(404, "it is not known where one signs out there")
+            raise HTTPException(404, Told("it is not known where one signs out there"))
         return RedirectResponse(address, 303)
 
     return router
@@ -159,8 +158,8 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "nowhere"
 
 
-def _unreachable(desk: Desk) -> str:
-    return desk.say("The identity provider does not answer. Try again later.")
+def _unreachable(say: Language) -> str:
+    return say("The identity provider does not answer. Try again later.")
 
 
 def _pending(value: str, *, ended: bool = False) -> str:

@@ -16,6 +16,7 @@ from broker.collector.paint import CELL_PX
 from broker.collector.plates import Candidate, PlateError
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import at, needs
+from broker.collector.wording import Told
 from broker.wire import Plate
 
 Hash = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
@@ -48,7 +49,7 @@ def routes(desk: Desk) -> APIRouter:
         payload = desk.clips.read(hash_)
         background = None if payload is None else Plate.decode(payload).background
         if background is None:
-            raise HTTPException(404, "not kept any more")
+            raise HTTPException(404, Told("not kept any more"))
         return Response(base64.b64decode(background), media_type="image/png")
 
     @router.post("/plates/{hash_}/approve", response_model=None)
@@ -66,7 +67,7 @@ def routes(desk: Desk) -> APIRouter:
                 _waiting(connection, hash_, who)
                 plates.paint(connection, desk.clips, hash_, chosen, actor=who.name, now_s=desk.now_s())
         except PlateError as error:
-            raise HTTPException(422, str(error)) from error
+            raise HTTPException(422, error.args[0]) from error
         return RedirectResponse("/plates", 303)
 
     @router.post("/plates/{hash_}/refuse", response_model=None)
@@ -82,6 +83,6 @@ def routes(desk: Desk) -> APIRouter:
 def _waiting(connection: Connection, hash_: str, who: Who) -> Candidate:
     found = plates.candidate(connection, hash_)
     if found is None:
-        raise HTTPException(404, "no plate that waits")
+        raise HTTPException(404, Told("no plate that waits"))
     at(who, "admin", found.site)
     return found

@@ -18,11 +18,11 @@ from broker.collector.config import PublicationSettings
 from broker.collector.publication import webhooks
 from broker.collector.publication.ledger import LedgerError, due, entries, prepared, publish
 from broker.collector.publication.page import DETAILS, PARTS
-from broker.collector.publication.periods import label
 from broker.collector.publication.places import Plan
 from broker.collector.publication.plans import all_plans
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import at, needs
+from broker.collector.wording import N_, Told
 from broker.published import FEW, Period, Publication
 from broker.wire import Rule
 
@@ -90,7 +90,6 @@ def routes(desk: Desk, settings: PublicationSettings, *, event_d: float) -> APIR
             told=next((entry for entry in said if entry.n == chosen.said), None),
             sent=sent,
             without=without,
-            label=label,
             details=DETAILS,
             parts=PARTS,
         )
@@ -112,7 +111,7 @@ def routes(desk: Desk, settings: PublicationSettings, *, event_d: float) -> APIR
                 )
                 choice = settings.of(form.rule)
                 if item is None or choice is None:
-                    raise HTTPException(409, "this is not due: it was published already, or is not yet")
+                    raise HTTPException(409, Told("this is not due: it was published already, or is not yet"))
                 entry = publish(
                     connection,
                     item.plan,
@@ -124,7 +123,7 @@ def routes(desk: Desk, settings: PublicationSettings, *, event_d: float) -> APIR
                     event_d=event_d,
                 )
         except LedgerError as error:
-            raise HTTPException(409, "; ".join(error.problems)) from error
+            raise HTTPException(409, error.problems[0]) from error
         return RedirectResponse(f"/publication?said={entry.n}", 303)
 
     def _waiting(connection: Connection, who: Who, now_s: int) -> list[Item]:
@@ -156,25 +155,25 @@ def notes(made: Publication) -> Sequence[str]:
     few = [cell for cell in made.cells if cell.confirmed == FEW]
     found = []
     if few:
-        found.append("Fewer than 10 confirmed are shown as <10, whether there were none or nine.")
+        found.append(N_("Fewer than 10 confirmed are shown as <10, whether there were none or nine."))
         found.append(
-            "No total and no parts of the day: with them, what is hidden could be had by subtraction."
+            N_("No total and no parts of the day: with them, what is hidden could be had by subtraction.")
         )
     elif made.period.kind == "four_weeks":
-        found.append("Parts of the day are published over a quarter or a year only.")
+        found.append(N_("Parts of the day are published over a quarter or a year only."))
     elif not made.day_parts:
         found.append(
-            "No parts of the day: fewer than 10 fall into one of them, or for some it is not known any more."
+            N_("No parts of the day: fewer than 10 fall into one of them, or for some it is not known.")
         )
     if any(cell.exposure is not None and not isinstance(cell.exposure, int) for cell in made.cells):
-        found.append("Fewer than 100 were counted at a place: too few for a rate.")
+        found.append(N_("Fewer than 100 were counted at a place: too few for a rate."))
     if any(cell.exposure is None for cell in made.cells):
         found.append(
-            "Where nothing was counted, or counting would give a hidden number away, there is no rate."
+            N_("Where nothing was counted, or counting would give a hidden number away, there is no rate.")
         )
     if made.reviewed == "part":
         found.append(
-            "More than one in twenty events of this period has not been decided: the counts are too low."
+            N_("More than one in twenty events of this period has not been decided: the counts are too low.")
         )
     return found
 

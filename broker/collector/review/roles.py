@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from broker.collector.accounts import ROLES, Role, Who
+from broker.collector.wording import Told
 
 # Somebody whose roles have all been taken away still has an account: to sign out of it.
 Needed = Literal["account", Role]
@@ -24,7 +25,7 @@ class Needs:
     def __call__(self, request: Request) -> Who:
         who: Who = request.state.who
         if self.role != "account" and not who.may(self.role):
-            raise HTTPException(403, f"this needs the role {self.role}")
+            raise HTTPException(403, Told("this needs the role {role}", role=self.role))
         return who
 
 
@@ -68,7 +69,7 @@ def at(who: Who, role: Role, site: str) -> None:
         HTTPException: 404, as for what is not there: that it is there is not told either.
     """
     if not who.may(role, site):
-        raise HTTPException(404, "there is nothing here for you")
+        raise HTTPException(404, Told("there is nothing here for you"))
 
 
 _NEEDS = {role: Needs(role) for role in RANKS}

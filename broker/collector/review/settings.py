@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from broker.collector.review.oidc_settings import Oidc
 from broker.collector.second_look import Policy
 from broker.collector.sessions import Times
+from broker.collector.wording import N_
 from broker.loopback import is_loopback
 
 FilePath = Annotated[str, Field(min_length=1, max_length=500)]
@@ -31,16 +32,16 @@ class Reason(_Record):
 
 
 REASONS = (
-    Reason(code="nobody_there", words="Nobody is there", verdicts=("reject",)),
-    Reason(code="wrong_place", words="Not where it is said to be", verdicts=("reject",)),
-    Reason(code="legal_move", words="Allowed as it was done", verdicts=("reject",)),
-    Reason(code="wrong_signal", words="The signal showed something else", verdicts=("reject",)),
-    Reason(code="wrong_kind", words="Another kind of road user", verdicts=("reject",)),
-    Reason(code="emergency", words="Emergency vehicle or works", verdicts=("reject",)),
-    Reason(code="hidden", words="Hidden at the moment", verdicts=("unclear",)),
-    Reason(code="too_coarse", words="The drawing is too coarse", verdicts=("unclear",)),
-    Reason(code="signal_unknown", words="The signal is not known", verdicts=("unclear",)),
-    Reason(code="no_drawing", words="No drawing", verdicts=("unclear",)),
+    Reason(code="nobody_there", words=N_("Nobody is there"), verdicts=("reject",)),
+    Reason(code="wrong_place", words=N_("Not where it is said to be"), verdicts=("reject",)),
+    Reason(code="legal_move", words=N_("Allowed as it was done"), verdicts=("reject",)),
+    Reason(code="wrong_signal", words=N_("The signal showed something else"), verdicts=("reject",)),
+    Reason(code="wrong_kind", words=N_("Another kind of road user"), verdicts=("reject",)),
+    Reason(code="emergency", words=N_("Emergency vehicle or works"), verdicts=("reject",)),
+    Reason(code="hidden", words=N_("Hidden at the moment"), verdicts=("unclear",)),
+    Reason(code="too_coarse", words=N_("The drawing is too coarse"), verdicts=("unclear",)),
+    Reason(code="signal_unknown", words=N_("The signal is not known"), verdicts=("unclear",)),
+    Reason(code="no_drawing", words=N_("No drawing"), verdicts=("unclear",)),
 )
 
 
@@ -60,7 +61,8 @@ class Review(_Record):
     oidc: Oidc | None = None
     idle_min: Annotated[int, Field(ge=1, le=240)] = 30
     session_h: Annotated[int, Field(ge=1, le=24)] = 12
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
+    # None: each reader's own, as the browser asks for it, else English.
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] | None = None
     reasons: Annotated[tuple[Reason, ...], Field(max_length=40)] = REASONS
     # Two people have to agree on severe events and on a share of the others; a share is asked once more.
     second_severe: bool = True

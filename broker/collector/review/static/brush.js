@@ -1,5 +1,7 @@
 // The brush over a plate: marks squares of its picture. What is sent is their numbers, never a picture.
 
+import { number, say } from "./speaking.js";
+
 const place = document.getElementById("canvas");
 const [picture, canvas] = [place.querySelector("img"), place.querySelector("canvas")];
 const size = document.getElementById("size");
@@ -34,7 +36,9 @@ function draw() {
   form.querySelector("button").disabled = !squares.size;
   document.querySelector("#approve button").disabled = squares.size > 0;
   const share = Math.round((100 * squares.size) / (columns * rows));
-  document.getElementById("painted").textContent = squares.size ? `${squares.size} squares painted, ${share} % of it` : "Nothing is painted.";
+  document.getElementById("painted").textContent = squares.size
+    ? say("Squares painted: {n}, {share} % of it", { n: number(squares.size), share: number(share) })
+    : say("Nothing is painted.");
 }
 
 function dab(event) {

@@ -1,5 +1,7 @@
 // The review page's keys, and the player put where the drawing belongs.
 
+import { say } from "./speaking.js";
+
 const KEYS = {
   c: "button[value=confirm]",
   n: "#next, table.queue tbody a",
@@ -75,7 +77,7 @@ async function show(place) {
   ]);
   place.replaceChildren();
   // The page itself shows the measures, beside the decision.
-  player.mount(place, { event: records[0], clip: records[1], plate: records[2], numbers: false });
+  player.mount(place, { event: records[0], clip: records[1], plate: records[2] });
 }
 
 const place = document.getElementById("player");
@@ -83,7 +85,7 @@ if (place) {
   show(place).catch((error) => {
     const note = document.createElement("p");
     note.className = "empty";
-    note.textContent = `The drawing cannot be shown: ${error.message}`;
+    note.textContent = say("The drawing cannot be shown: {why}", { why: error.message });
     place.replaceChildren(note);
   });
 }

@@ -146,10 +146,8 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
         there = _row(other, at_red)
         if other is own or other.pedestrian or there is None or _speed_mps(other, at_red) > STANDING_MPS:
             continue
-        dx, dy = there[TX] - me[TX], there[TY] - me[TY]
-        ahead = dx * me[TCX] + dy * me[TCY] - (me[TLENGTH] + there[TLENGTH]) / 2
-        aside = abs(-dx * me[TCY] + dy * me[TCX])
         same = me[TCX] * there[TCX] + me[TCY] * there[TCY]
+        ahead, aside = _bumper_to_bumper(me, there)
         in_its_way = -1.0 <= ahead <= AHEAD_M and aside < ASIDE_M and same > SAME_WAY_COSINE
         # Who stands farther ahead says nothing: the one in between came in after it, or from elsewhere.
         if in_its_way and (nearest is None or ahead < nearest[0]):
@@ -157,6 +155,19 @@ def _stuck_behind(entry: Entry, red: float, board: TickBoard) -> bool:
     if nearest is None or _row(nearest[1], at_entry) is None:
         return False
     return _speed_mps(nearest[1], at_entry) < STUCK_MPS
+
+
+def _bumper_to_bumper(me: Floats, there: Floats) -> tuple[float, float]:
+    """Return how far the other's rear is ahead of the own front, and beside it, metres.
+
+    Along the chord of the turn between the two headings: who turns behind another has it neither straight
+    ahead nor at its side.
+    """
+    gap_x = there[TX] - there[TLENGTH] / 2 * there[TCX] - me[TX] - me[TLENGTH] / 2 * me[TCX]
+    gap_y = there[TY] - there[TLENGTH] / 2 * there[TCY] - me[TY] - me[TLENGTH] / 2 * me[TCY]
+    ux, uy = me[TCX] + there[TCX], me[TCY] + there[TCY]
+    length = max(math.hypot(ux, uy), 1e-9)
+    return float(gap_x * ux + gap_y * uy) / length, abs(float(gap_y * ux - gap_x * uy)) / length
 
 
 def _row(track: TickTrack, tick: int) -> Floats | None:

@@ -72,7 +72,17 @@ QUEUE = profile(ways=[(70, 22.0), (140, 22.0), (145, 60.0)], **A)
 ENTERS = profile(ways=[(85, -60), (95, 0), (97, 16.5), (140, 16.5), (144, 50)], **A)
 
 
+# Comes to stand 9 m into a left turn, its front 2.6 m from one that stands in the exit: neither straight
+# ahead of it nor beside it (a T of SUMO's).
+IN_THE_EXIT = profile(at=(-3.43, -0.96), heading_deg=160.0, ways=[(70, 0.0), (140, 0.0), (145, 40.0)])
+TURNS_IN = turn(
+    time=95.0, radius_m=9.0, right=False, speed=lambda way: max(0.0, min(6.0, 1.5 * (8.7 - way))),
+    after_s=40.0, **A,
+)  # fmt: skip
+
 BLOCKING = [
+    pytest.param((IN_THE_EXIT, TURNS_IN), True, id="turns in behind one that stands in the exit"),
+    pytest.param((TURNS_IN,), False, id="waits in the turn for a gap"),
     pytest.param((QUEUE, ENTERS), True, id="enters behind a standing queue and stands at red"),
     pytest.param((ENTERS,), False, id="stands inside with nobody ahead"),
     pytest.param(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.sumo.junctions import Junction
+from tests.sumo.junctions import Junction, Leg
+
+
+def _apart_deg(one: Leg, other: Leg) -> float:
+    return abs((one.bearing_deg - other.bearing_deg + 180) % 360 - 180)
 
 
 def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -> Path:
@@ -23,7 +27,12 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
         '<vType id="ped_red" vClass="pedestrian" length="0.5" width="0.5" speedDev="0.15" '
         'jmDriveAfterRedTime="1000" jmIgnoreFoeProb="1"/>',
     ]
+    if junction.heedless:
+        heed = 'jmIgnoreFoeProb="1" jmIgnoreJunctionFoeProb="1"'
+        types = [row.replace("/>", f" {runs_red.format(1000)} {heed}/>") for row in types[:3]] + types[6:]
     weights = {"car": 40, "truck": 9, "motorcycle": 7, "car_red": 37, "truck_red": 3, "motorcycle_red": 4}
+    if junction.heedless:
+        weights = {"car": 60, "truck": 20, "motorcycle": 20}
     rows: list[tuple[float, str]] = []
     start = {leg.name: f"{leg.name}{'f' if leg.midblock_m else ''}" for leg in junction.legs}
     for leg in junction.legs:
@@ -31,6 +40,8 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
         while time < end_s - 20:
             kind = chance.choices(list(weights), list(weights.values()))[0]
             towards = chance.choice([other for other in junction.legs if other is not leg])
+            if junction.heedless:
+                towards = max(junction.legs, key=lambda other: _apart_deg(leg, other))
             rows.append(
                 (
                     time,

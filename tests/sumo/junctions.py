@@ -45,6 +45,9 @@ class Junction:
     headway_s: float = 9.0
     # One exit is blocked from time to time, and drivers enter all the same.
     jammed: str = ""
+    # Everybody goes straight on, whatever the light shows and whoever comes: ways that cross without a bend,
+    # seconds apart at random.
+    heedless: bool = False
 
 
 FOUR_LEG = Junction(

@@ -34,7 +34,9 @@ class World:
     """The files of one simulated hour-part, and what really happened in it.
 
     ``numbers`` are those of SUMO's names in tracks.csv; ``rears``: name, approach lane and the instant at
-    which its rear was over the stop line; ``ssm`` what SUMO's SSM device wrote, None where it was not asked.
+    which its rear was over the stop line; ``ssm`` what SUMO's SSM device wrote, None where it was not asked;
+    ``inner`` the lanes inside the junction each vehicle drove on, in order; ``centre`` is where the
+    network's coordinates have our origin.
     """
 
     folder: Path
@@ -49,6 +51,8 @@ class World:
     numbers: dict[str, int] = field(default_factory=dict)
     rears: list[tuple[str, str, float]] = field(default_factory=list)
     ssm: Path | None = None
+    inner: dict[str, list[str]] = field(default_factory=dict)
+    centre: tuple[float, float] = (0.0, 0.0)
 
 
 def simulate(
@@ -75,6 +79,7 @@ def simulate(
     )
     world = World(folder, site, folder / "tracks.csv", folder / "signals.csv", folder / "truth.jsonl")
     world.ssm = folder / "ssm.xml" if ssm else None
+    world.centre = centre
     truths = Truths(
         lines=lines,
         crossings=crossings,
@@ -132,6 +137,9 @@ def _run(
                 x, y = vehicle.getPosition(name)
                 middle = (x - math.cos(angle) * length / 2, y - math.sin(angle) * length / 2)
                 truths.vehicle(vehicle, name, now, lamps, kind, middle)
+                lane = vehicle.getLaneID(name)
+                if lane.startswith(":J") and lane not in world.inner.setdefault(name, []):
+                    world.inner[name].append(lane)
                 rows.append((name, kind, *middle, math.degrees(angle), length, width))
             truths.forget(set(names))
             for name in person.getIDList():

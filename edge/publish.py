@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable
 
 from broker.mqtt import WINDOW, NotConnected, Session, Version, Will
+from broker.session_thread import SessionThread
 from broker.tls import Tls
 from broker.topics import Address
 from broker.wire import Receipt, Status
@@ -35,7 +35,7 @@ LONE_DROPS = 5
 Health = Callable[[int], Status]  # sequence number → what the node says of itself
 
 
-class Publisher:
+class Publisher(SessionThread):
     """Drives one connection from a thread of its own.
 
     Args:
@@ -64,7 +64,6 @@ class Publisher:
     ) -> None:
         self._outbox, self._health, self._clock, self._hold_s = outbox, health, clock, hold_s
         self._address = Address(site, node, "event")
-        self._stop = threading.Event()
         self._in_flight: dict[str, float] = {}  # key → monotonic instant it was sent; until its receipt
         self._suspects: set[str] = set()  # keys among them that a connection has ended on before
         self._unacknowledged: dict[int, str] = {}  # message id → key; until the broker's PUBACK
@@ -75,34 +74,20 @@ class Publisher:
         self._announced = False
         self._budget, self._budget_s = float(WINDOW), time.monotonic()
         self._alarmed = False
-        self._connected = threading.Event()
-        self._session = Session(
+        session = Session(
             host=host,
             port=port,
             client_id=f"nearmiss-{site}-{node}",
             subscriptions=[self._address.to("receipt").topic],
             on_message=self._receive,
             on_acknowledged=self._acknowledged,
-            on_connection=self._connection,
+            on_connection=self.noted,
             will=self._will,
             longest_pause_s=longest_pause_s,
             tls=tls,
             version=version,
         )
-        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """False once the thread has ended, by ``close`` or by a defect (``error``)."""
-        return self._thread.is_alive()
-
-    @property
-    def connected(self) -> bool:
-        return self._connected.is_set()
+        super().__init__(session, name="publish", what="publish thread")
 
     @property
     def overdue(self) -> bool:
@@ -118,32 +103,20 @@ class Publisher:
         """Say the status at the next turn, not when it is due."""
         self._status_due = 0.0
 
-    def close(self, *, timeout_s: float = 2.0) -> None:
-        """Say the last status and goodbye; what has no receipt stays in the outbox."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+    def turn(self) -> None:
+        self._round_s = time.monotonic()
+        self.session.step(0.05)
+        if self.session.connected:
+            self._publish_due()
+            self._publish_status()
+        self._watch()
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._round_s = time.monotonic()
-                self._session.step(0.05)
-                if self._session.connected:
-                    self._publish_due()
-                    self._publish_status()
-                self._watch()
-            self._status_due = 0.0
-            if self._session.connected:
-                self._publish_status()
-                self._session.step(0.05)
-            self._session.close()
-        except BaseException as error:
-            self.error = error
-            logger.exception("the publish thread ended")
-            self._session.drop()
-        finally:
-            self._connected.clear()
+    def farewell(self) -> None:
+        """Say the last status; what has no receipt stays in the outbox."""
+        self._status_due = 0.0
+        if self.session.connected:
+            self._publish_status()
+            self.session.step(0.05)
 
     def _publish_due(self) -> None:
         now = time.monotonic()
@@ -159,7 +132,7 @@ class Publisher:
                 logger.warning("a %s is quarantined: %s", row.kind, reason)
                 continue
             try:
-                message = self._session.publish(self._address.to(row.kind).topic, row.payload)
+                message = self.session.publish(self._address.to(row.kind).topic, row.payload)
             except NotConnected:
                 return
             self._in_flight[row.key] = time.monotonic()
@@ -186,7 +159,7 @@ class Publisher:
 
     def _limit(self) -> int | None:
         """Return the largest packet the broker has said it takes, None where it has said nothing."""
-        return self._session.max_payload_bytes
+        return self.session.max_payload_bytes
 
     def _publish_status(self) -> None:
         now = time.monotonic()
@@ -196,9 +169,9 @@ class Publisher:
         status = self._health(self._outbox.last_seq)
         try:
             if self._announcement is not None and not self._announced:
-                self._session.publish(*self._announcement, retain=True)
+                self.session.publish(*self._announcement, retain=True)
                 self._announced = True
-            self._session.publish(self._address.to("status").topic, status.encode(), retain=True)
+            self.session.publish(self._address.to("status").topic, status.encode(), retain=True)
         except NotConnected:
             self._status_due = 0.0
 
@@ -216,14 +189,12 @@ class Publisher:
             self._suspects.discard(key)
             self._outbox.passed(key)
 
-    def _connection(self, connected: bool) -> None:
+    def connection(self, connected: bool) -> None:
         if connected:
-            self._connected.set()
             self._announced = False
             self._status_due = 0.0
             self._outbox.again(self._clock())
         else:
-            self._connected.clear()
             self._outbox.dropped(self._unacknowledged.values())
             self._unacknowledged.clear()
             self._suspects.clear()

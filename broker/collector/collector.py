@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from broker import topics
 from broker.collector.intake import Intake
 from broker.mqtt import NotConnected, Session
+from broker.session_thread import SessionThread
 from broker.tls import Tls
 from broker.topics import MAX_BYTES
 
@@ -29,7 +29,7 @@ BATCH_BYTES = 16 * 2**20
 STORE_PAUSE_S = 1.0
 
 
-class Collector:
+class Collector(SessionThread):
     """The connection and the intake, in one thread.
 
     Args:
@@ -48,66 +48,39 @@ class Collector:
     ) -> None:
         self._intake = intake
         self._waiting: list[tuple[str, bytes]] = []
-        self._stop = threading.Event()
-        self.ready = threading.Event()
         self.store_fails = False  # True from a failed commit to the next that succeeds
         self.failures = 0
         self.batches = 0
-        self._session = Session(
+        session = Session(
             host=host,
             port=port,
             client_id=client_id or f"nearmiss-collector-{secrets.token_hex(6)}",
             subscriptions=topics.intake_filters(group),
             on_message=lambda topic, payload: self._waiting.append((topic, payload)),
-            on_connection=lambda connected: self.ready.set() if connected else self.ready.clear(),
+            on_connection=self.noted,
             longest_pause_s=5.0,
             tls=tls,
             max_packet_bytes=max(MAX_BYTES.values()) + 1024,
             burst=BATCH,
         )
-        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self.error: BaseException | None = None
+        super().__init__(session, name="intake", what="intake")
 
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    @property
-    def connected(self) -> bool:
-        return self.ready.is_set()
-
-    def close(self, *, timeout_s: float = 5.0) -> None:
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._session.step(0.0 if self._waiting else 0.1)
-                # What has arrived already goes into the same transaction.
-                while self._waiting and not self._full() and self._arrived():
-                    pass
-                if self._waiting:
-                    batch, self._waiting[:] = self._waiting[:BATCH], self._waiting[BATCH:]
-                    self._store(batch)
-            self._session.close()
-        except BaseException as error:
-            self.error = error
-            logger.exception("the intake ended")
-            self._session.drop()
-        finally:
-            self.ready.clear()
+    def turn(self) -> None:
+        """Take in what has arrived, as one transaction where it fits into one."""
+        self.session.step(0.0 if self._waiting else 0.1)
+        # What has arrived already goes into the same transaction.
+        while self._waiting and not self._full() and self._arrived():
+            pass
+        if self._waiting:
+            batch, self._waiting[:] = self._waiting[:BATCH], self._waiting[BATCH:]
+            self._store(batch)
 
     def _full(self) -> bool:
         return len(self._waiting) >= BATCH or sum(len(what) for _, what in self._waiting) >= BATCH_BYTES
 
     def _arrived(self) -> bool:
         before = len(self._waiting)
-        self._session.step(0.0)
+        self.session.step(0.0)
         return len(self._waiting) > before
 
     def _store(self, batch: list[tuple[str, bytes]]) -> None:
@@ -127,7 +100,7 @@ class Collector:
             logger.info("the store takes messages again")
         for node, receipt in receipts:
             try:
-                self._session.publish(node.topic, receipt.encode())
+                self.session.publish(node.topic, receipt.encode())
             except NotConnected:
                 return  # it was stored; when the node sends it again it is receipted again
 

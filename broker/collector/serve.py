@@ -89,7 +89,7 @@ def run(path: Path) -> int:
     if watch is not None:
         watch.close()
     sweeper.close()
-    collector.close()
+    collector.close(timeout_s=5.0)
     store.close()
     return code
 

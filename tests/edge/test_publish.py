@@ -144,7 +144,7 @@ def test_the_status_is_retained_and_the_will_says_lost(
 
     def cuts_the_cable(self: Publisher) -> None:
         if self.connected and next(cut, False):
-            self._session.drop()
+            self.session.drop()
 
     monkeypatch.setattr(Publisher, "_watch", cuts_the_cable)
     before = PlayedCollector(broker)

@@ -32,13 +32,6 @@ Floats = NDArray[np.float64]
 Reason = Literal["start", "stop line", "kerb", "conflict", "newcomer", "unsure", "moving", "beat"]
 
 EVERY_FRAME_S = 0.0
-# A car at 15 m/s goes 1.2 m meanwhile, a pedestrian 0.1 m: both in so straight a line that no instant
-# between is off by more than its error.
-NEAR_S = 0.08
-# Between two looks a braking car is off its straight line by 0.04 m here, ...
-ON_ROAD_S = 0.3
-# ... and by 0.1 m here, where nothing is decided.
-ELSEWHERE_S = 0.5
 # No clip may show a box that is older (PRIVACY.md: a detector that stalls); a track lives through two.
 BEAT_S = 1.0
 
@@ -69,9 +62,39 @@ class Meeting:
     queue_s: float
 
 
-# The extremes of a time to collision are those of a moment: here every frame counts.
-CLOSE = Meeting(within_s=2.5, since_s=1.5, apart_s=2.0, near_m=1.5, queue_s=1.5)
-COMING = Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=2.5, queue_s=3.0)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long the detector may look away. Chosen by measurement: `nearmiss bench --only gate`.
+
+    Attributes:
+        close_s: where two are about to meet; 0 is every frame.
+        near_s: near a decision. A car at 15 m/s goes 1.2 m in 0.08 s, a pedestrian 0.1 m: both in so straight
+            a line that no instant between is off by more than its error.
+        on_road_s: who moves on the road or beside it. A braking car is off its straight line by 0.04 m
+            between two looks 0.3 s apart.
+        elsewhere_s: who moves elsewhere, where nothing is decided.
+        close, coming: which courses count as meeting. The extremes of a time to collision are those of a
+            moment.
+    """
+
+    close_s: float = EVERY_FRAME_S
+    near_s: float = 0.08
+    on_road_s: float = 0.3
+    elsewhere_s: float = 0.5
+    close: Meeting = Meeting(within_s=2.5, since_s=1.5, apart_s=2.0, near_m=1.5, queue_s=1.5)
+    coming: Meeting = Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=2.5, queue_s=3.0)
+
+
+USUAL = Policy()
+# The ends of what was measured: more looks for fewer verdicts that differ, and the other way round.
+CAREFUL = Policy(
+    near_s=0.0,
+    on_road_s=0.2,
+    elsewhere_s=0.4,
+    close=Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=2.5, queue_s=3.0),
+    coming=Meeting(within_s=4.0, since_s=2.0, apart_s=3.5, near_m=3.0, queue_s=4.0),
+)
+THRIFTY = Policy(close_s=0.08, near_s=0.12, on_road_s=0.4, elsewhere_s=0.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,30 +147,30 @@ class Outlook:
     fruitless: int = 0
 
 
-def wait_s(outlook: Outlook, places: Places) -> tuple[float, Reason]:
+def wait_s(outlook: Outlook, places: Places, policy: Policy = USUAL) -> tuple[float, Reason]:
     """Return how old the last look may be at a frame, and what for."""
     active = [user for user in outlook.users if user.active]
-    if _courses_meet(outlook.users, CLOSE):
-        return EVERY_FRAME_S, "conflict"
+    if _courses_meet(outlook.users, policy.close):
+        return policy.close_s, "conflict"
     if outlook.unsure:
-        return NEAR_S, "unsure"
+        return policy.near_s, "unsure"
     if any(_at_stop_line(user, places, outlook) for user in active if user.kind != PEDESTRIAN):
-        return NEAR_S, "stop line"
+        return policy.near_s, "stop line"
     if _at_kerb([user for user in active if user.kind == PEDESTRIAN], places, outlook):
-        return NEAR_S, "kerb"
-    if _courses_meet(outlook.users, COMING):
-        return NEAR_S, "conflict"
+        return policy.near_s, "kerb"
+    if _courses_meet(outlook.users, policy.coming):
+        return policy.near_s, "conflict"
     if outlook.newcomers and outlook.fruitless < 3:
-        return NEAR_S, "newcomer"
-    held_s = max(min((user.overlaps_s for user in active), default=math.inf), NEAR_S)
+        return policy.near_s, "newcomer"
+    held_s = max(min((user.overlaps_s for user in active), default=math.inf), policy.near_s)
     if active and _on_road(active, places):
-        return min(ON_ROAD_S, held_s), "moving"
+        return min(policy.on_road_s, held_s), "moving"
     if outlook.newcomers and outlook.fruitless < 8:
-        return ON_ROAD_S, "newcomer"
+        return policy.on_road_s, "newcomer"
     if active or outlook.adrift:
-        return min(ELSEWHERE_S, held_s), "moving"
+        return min(policy.elsewhere_s, held_s), "moving"
     if outlook.newcomers:
-        return ELSEWHERE_S, "newcomer"
+        return policy.elsewhere_s, "newcomer"
     return BEAT_S, "beat"
 
 

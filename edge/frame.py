@@ -19,12 +19,15 @@ class Frame:
         time: seconds UTC at capture, never at arrival.
         time_sigma_s: 1-sigma error of ``time``; ``inf`` where the clock is unknown.
         image: (H, W, 3) uint8, BGR. Not to be kept: no reference to it outlives the redactor.
+        grey: (H/4, W/4) uint8, the luma at a quarter of the size, where the source has it at no cost; not to
+            be kept either.
     """
 
     index: int
     time: float
     time_sigma_s: float
     image: NDArray[np.uint8]
+    grey: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibration.plane import Plane
 from calibration.site import Site
-from edge.attention import EVERY_FRAME_S, Outlook, Reason, Watched, wait_s
+from edge.attention import EVERY_FRAME_S, USUAL, Outlook, Policy, Reason, Watched, wait_s
 from edge.redact import Glance
 from edge.rules.places import Places
 from edge.scene import RoadUser, Scene, Signals
@@ -38,6 +38,8 @@ _STIRS_SHARE, _SUPPORT_SHARE = 0.03, 0.1
 _BRIDGED_SHARE = 0.6
 # Motion that nobody explains is another one after this long without.
 _CALM_S = 1.0
+# A look is known of so much later: the detector takes its time, and meanwhile frames are glanced at.
+BEHIND_S = 0.32
 # Times are sums of fractions: a look that is due a hair after this frame is due at it.
 _HAIR_S = 1e-3
 
@@ -53,11 +55,21 @@ class Decision:
 class Lookout:
     """Asked once a frame, in their order, before its detection; told once a frame what came of it.
 
-    It decides by what the line knew when the frame came, which is always as many frames old: a replay looks
-    at the same frames.
+    It decides by what the looks up to ``behind_s`` before the frame have shown, which hangs on the frames'
+    times alone: a replay looks at the same frames, however long the detector takes.
     """
 
-    def __init__(self, site: Site, *, plane: Plane | None, image_size: tuple[int, int]) -> None:
+    behind_s = BEHIND_S
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        plane: Plane | None,
+        image_size: tuple[int, int],
+        policy: Policy = USUAL,
+    ) -> None:
+        self.policy = policy
         self._places = Places.of(site)
         self._zone = zone_mask(site, plane, image_size)
         self._start = math.nan
@@ -171,7 +183,7 @@ class Lookout:
             newcomers=newcomers,
             fruitless=self._fruitless,
         )
-        return wait_s(outlook, self._places)
+        return wait_s(outlook, self._places, self.policy)
 
 
 def _overlaps_s(last: Box, foreseen: Box, ahead_s: float) -> float:

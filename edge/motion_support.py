@@ -54,19 +54,29 @@ class MotionSupport:
         self._now: NDArray[np.float32] | None = None
         self._looked_at: NDArray[np.float32] | None = None
 
-    def motion(self, image: NDArray[np.uint8], elapsed_s: float) -> Motion:
-        """Return what moves in an image, and let the background follow."""
-        grey = self._now = self._quartered(image)
+    def motion(
+        self, image: NDArray[np.uint8], elapsed_s: float, *, grey: NDArray[np.uint8] | None = None
+    ) -> Motion:
+        """Return what moves in an image, and let the background follow.
+
+        Args:
+            grey: of it, at a quarter of its size, where somebody made it already.
+        """
+        if grey is not None and grey.shape == self._size[::-1]:
+            now = grey.astype(np.float32)
+        else:
+            now = self._quartered(image)
+        self._now = now
         if self._background is None:
-            self._background = grey.copy()
-            return Motion(np.zeros(grey.shape, np.bool_), np.ones(grey.shape, np.bool_))
-        difference = grey - self._background
+            self._background = now.copy()
+            return Motion(np.zeros(now.shape, np.bool_), np.ones(now.shape, np.bool_))
+        difference = now - self._background
         step = np.float32(FOLLOW_PER_S * min(max(elapsed_s, 0.0), 1.0))
         self._background += np.clip(difference, -step, step)
         moving = _beyond(difference, DIFFERENCE)
         if self._looked_at is None:
-            return Motion(moving & self._watched, np.ones(grey.shape, np.bool_))
-        return Motion(moving & self._watched, _beyond(grey - self._looked_at, CHANGE) & self._watched)
+            return Motion(moving & self._watched, np.ones(now.shape, np.bool_))
+        return Motion(moving & self._watched, _beyond(now - self._looked_at, CHANGE) & self._watched)
 
     def moving(self, image: NDArray[np.uint8], elapsed_s: float) -> Bools:
         """Return where an image differs from the background (H/4, W/4), and let the background follow."""

@@ -21,7 +21,8 @@ import dataclasses
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ MOST_FAILURES = 10
 # A thread that comes back from its computation waits for the interpreter as long as this; the usual 5 ms,
 # once a frame, would be a third of what a small detector takes.
 SWITCH_S = 0.0001
+
+# Of frames this far apart each look is known before the next frame is decided on: a camera this slow leaves
+# the time for it, and its findings come a frame sooner.
+SLOW_S = 0.15
 
 Due = tuple[Finding, Clip | None]
 
@@ -124,6 +129,10 @@ class _Sent:
     computed: Future[Any]
     glance: Glance | None
 
+    @property
+    def time(self) -> float:
+        return self.frame.time
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Passed:
@@ -187,13 +196,15 @@ class Line:
         self._recorder = recorder
         self.watch = watch
         self.lookout = lookout
-        self.rates = Rates(gated=lookout is not None)
+        self.rates = Rates(None if lookout is None else lookout.policy)
         self._max_interval_s = 1.0 / min_frame_rate_hz
         self._last = math.nan
         self._distrusted_until = -math.inf
         self._failures = 0
         self._failed: list[Gap] = []
         self._stopped = False
+        self._behind_s = math.inf if lookout is None else lookout.behind_s
+        self._fetched, self._interval_s = math.nan, math.nan
         self._waiting: list[_Passed] = []
         self._scene: Scene | None = None
         self.timings = Timings() if timings is None else timings
@@ -214,16 +225,40 @@ class Line:
 
     def __iter__(self) -> Iterator[Moment]:
         frames = iter(self.source)
+        # What was fetched and has not come to its end, in order; two looks at most are among it.
+        ahead: deque[_Sent | _Passed] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="detector") as thread, _prompt_threads():
-            current, following = self._sent(frames, thread), self._sent(frames, thread)
-            while current is not None:
-                moments = self._passed(current) if isinstance(current, _Passed) else self._looked(current)
-                # No reference to the image is left here, and the one after the next is sent to the detector
-                # before anything is done with what came of this one.
-                current, following = following, None
-                following = None if current is None else self._sent(frames, thread)
-                yield from moments
+            while True:
+                while self._is_due(ahead):
+                    yield from self._ended(ahead.popleft())
+                with self.timings.stage("fetch"):
+                    frame = None if self._stopped else next(frames, None)
+                if frame is None:
+                    break
+                # What a frame is decided by is known before: the looks so long before it.
+                before: list[Moment] = []
+                while ahead and ahead[0].time <= frame.time - self._behind_s:
+                    before += self._ended(ahead.popleft())
+                ahead.append(self._sent(frame, thread))
+                # No reference to the image is left here, and it is with the detector before anything is
+                # done with what came of the one before.
+                del frame
+                yield from before
+            while ahead:
+                yield from self._ended(ahead.popleft())
         yield from self._left_over()
+
+    def _is_due(self, ahead: Sequence[_Sent | _Passed]) -> bool:
+        """Return whether the first of what was fetched has to come to its end before more is fetched."""
+        return bool(ahead) and (
+            isinstance(ahead[0], _Passed)
+            or sum(isinstance(each, _Sent) for each in ahead) >= 2
+            or (self.lookout is not None and self._interval_s >= SLOW_S)
+        )
+
+    def _ended(self, item: _Sent | _Passed) -> list[Moment]:
+        """Take a frame to the end of the line, or let it wait for the next look."""
+        return self._passed(item) if isinstance(item, _Passed) else self._looked(item)
 
     def held(self) -> list[Due]:
         """Return the findings that wait for the seconds after them, where none come for long."""
@@ -235,14 +270,9 @@ class Line:
             self._recorder.hold(self.rates.judged(finding))
         return self._recorder.flush()
 
-    def _sent(self, frames: Iterator[Frame], thread: ThreadPoolExecutor) -> _Sent | _Passed | None:
-        """Fetch the next frame and send it to the detector, if that is to look; None where there is none."""
-        if self._stopped:
-            return None
-        with self.timings.stage("fetch"):
-            frame = next(frames, None)
-        if frame is None:
-            return None
+    def _sent(self, frame: Frame, thread: ThreadPoolExecutor) -> _Sent | _Passed:
+        """Send a frame to the detector, if that is to look."""
+        self._interval_s, self._fetched = frame.time - self._fetched, frame.time
         glance = None
         if self.lookout is not None:
             with self.timings.stage("glance"):

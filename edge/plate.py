@@ -114,7 +114,7 @@ class PlateBuilder:
             ] = time
         if moving.any():
             near = cv2.dilate(moving.view(np.uint8), np.ones((3, 3), np.uint8))
-            self._covered_at[near > 0] = time
+            np.copyto(self._covered_at, time, where=near.view(np.bool_))
 
     def cover_all(self, time: float) -> None:
         """Mask everything: at this instant nobody knows who stood where."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from broker.wire import Rule
-from edge.attention import NEAR_S
+from edge.attention import Policy
 from edge.rules.finding import Finding
 
 # Looks a second. What hangs on an instant (a front on a line, a step over a kerb, a time to collision) needs
@@ -31,8 +31,8 @@ FLOOR_HZ: Mapping[Rule, float] = {
     "failure_to_yield": 4.0,
     "near_miss": 4.0,
 }
-# Of two about to meet every frame is looked at.
-_EVERY_FRAME: frozenset[Rule] = frozenset({"near_miss", "failure_to_yield"})
+# Of two about to meet every frame is looked at, or as the policy says.
+_ABOUT_TO_MEET: frozenset[Rule] = frozenset({"near_miss", "failure_to_yield"})
 _OVER_S = 2.0
 # Frames come a little early and late: this share under the floor is still at it.
 _SLACK = 0.9
@@ -51,8 +51,12 @@ class RuleRate:
 class Rates:
     """Counts frames over the last seconds of their own time."""
 
-    def __init__(self, *, gated: bool) -> None:
-        self._gated = gated
+    def __init__(self, policy: Policy | None = None) -> None:
+        """
+        Args:
+            policy: of the gate; None: every frame is looked at.
+        """
+        self._policy = policy
         self._times: deque[float] = deque()
 
     def frame(self, time: float) -> None:
@@ -71,8 +75,9 @@ class Rates:
     def of(self, rule: Rule) -> RuleRate:
         """Return how one rule fares now."""
         rate = self.frame_rate_hz()
-        if rate is not None and self._gated and rule not in _EVERY_FRAME:
-            rate = min(rate, 1.0 / NEAR_S)
+        if rate is not None and self._policy is not None:
+            wait_s = self._policy.close_s if rule in _ABOUT_TO_MEET else self._policy.near_s
+            rate = min(rate, 1.0 / wait_s) if wait_s > 0 else rate
         floor = FLOOR_HZ[rule]
         return RuleRate(rule, rate, floor, suspended=rate is not None and rate < _SLACK * floor)
 

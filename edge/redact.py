@@ -106,7 +106,7 @@ class Redactor:
         if (width, height) != self._image_size:
             return Glance(None, f"an image of {width} x {height} px")
         try:
-            motion = self._motion.motion(frame.image, elapsed)
+            motion = self._motion.motion(frame.image, elapsed, grey=frame.grey)
         except Exception:  # noqa: BLE001  # whatever failed, the street is still judged; the clip is not drawn
             self._report("error", error=True)
             return Glance(None, "error")
@@ -176,7 +176,10 @@ class Redactor:
         """Return why no clip may show the instant of a glance; None where one may."""
         if glance.fault is not None or glance.motion is None:
             return glance.fault or "error"
-        flooded = self._cells(glance.motion.moving).mean() > FLOOD_SHARE
+        moving = glance.motion.moving
+        # So little cannot fill a quarter of every second cell: they need not be counted.
+        little = int(np.count_nonzero(moving)) <= _CELL_SHARE * FLOOD_SHARE * moving.size
+        flooded = not little and self._cells(moving).mean() > FLOOD_SHARE
         return "a flood of motion" if flooded else None
 
     def _sketch(self, frame: Frame, detections: Detections, glance: Glance) -> Sketch:

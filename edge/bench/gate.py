@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.analyze import line_of
+from edge.attention import USUAL, Policy
 from edge.bench import ordinary, pets
 from edge.bench.knowing import KnowingDetector
 from edge.bench.section import Section
+from edge.demo.camera import Camera
 from edge.demo.junction import START
 from edge.demo.setting import SETTINGS
 from edge.demo.story import DURATION_S, FRAME_RATE_HZ, PLAN, Actor, actors
@@ -50,6 +52,7 @@ class Street:
     start: str | None = None
     people: Sequence[Actor] = ()
     setting: str = "afternoon"
+    camera: Camera | None = None  # where it is none of the demo's
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,21 @@ def measure(data: Path) -> Section:
 
 
 def passed(
-    street: Street, model: str, *, gated: bool, network: bool = False, timings: Timings | None = None
+    street: Street,
+    model: str,
+    *,
+    gated: bool,
+    policy: Policy = USUAL,
+    network: bool = False,
+    seed: int = 1,
+    timings: Timings | None = None,
 ) -> Passage:
-    """Send a street down the line; ``network`` lets the network compute beside the detector that knows."""
+    """Send a street down the line.
+
+    Args:
+        network: lets the network compute beside the detector that knows.
+        seed: of the noise of the detector that knows.
+    """
     inputs = opened(
         street.video,
         site=street.site,
@@ -114,12 +129,15 @@ def passed(
         if street.people:
             knows = KnowingDetector(
                 street.people,
-                SETTINGS[street.setting].camera,
+                street.camera or SETTINGS[street.setting].camera,
                 start_time=inputs.source.start_time,
                 network=inputs.detector if network else None,
+                seed=seed,
             )
             inputs = dataclasses.replace(inputs, detector=knows)
         line, _, _ = line_of(inputs, timings=timings)
+        if line.lookout is not None:
+            line.lookout.policy = policy
         if knows is not None:
             line.source = knows.shown(line.source)
         begin = time.perf_counter()

@@ -6,7 +6,8 @@ a script by ``edge.sources.file``; imports nothing of this project, so that it s
     stdin   one byte per image slot that may be filled
     stdout  one JSON record a line: an ``opened`` record first, then ``slot`` and ``lost``, at last ``end``
             (null, or why it ends before the file does); or a single ``error``
-    memory  ``slots`` images (H, W, 3) uint8 BGR, one after the other
+    memory  ``slots`` images (H, W, 3) uint8 BGR, one after the other, then as many grey ones at a quarter of
+            the size (H/4, W/4): whoever only glances at a frame needs no more
 
 With a last argument it begins so many seconds after the first frame; with
 ``--extent`` in place of all it prints one record of how long the recording is, and decodes one frame.
@@ -123,18 +124,39 @@ class Slots:
 
     def __init__(self, memory_fd: int, *, count: int, size: tuple[int, int]) -> None:
         width, height = size
-        os.ftruncate(memory_fd, count * height * width * 3)
-        self.memory = mmap.mmap(memory_fd, count * height * width * 3)
-        self.images = np.frombuffer(self.memory, np.uint8).reshape(count, height, width, 3)
+        self._small = (width // 4, height // 4)
+        begin, grey_size = count * height * width * 3, (width // 4) * (height // 4)
+        os.ftruncate(memory_fd, begin + count * grey_size)
+        self.memory = mmap.mmap(memory_fd, begin + count * grey_size)
+        self.images = np.frombuffer(self.memory, np.uint8, begin).reshape(count, height, width, 3)
+        self.greys = (
+            np.frombuffer(self.memory, np.uint8, count * grey_size, begin).reshape(count, -1)
+            if grey_size
+            else None
+        )
         self.free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._shrinker = VideoReformatter(), VideoReformatter()
 
     def fill(self, slot: int, picture: Any, rotation_deg: int) -> None:
         # One thread: at these sizes handing the work around costs more than the work.
-        plane = self._reformatter.reformat(picture, format="bgr24", threads=1).planes[0]
-        rows = np.asarray(memoryview(plane)).view(np.uint8).reshape(picture.height, plane.line_size)
-        image = rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
+        made = self._reformatter.reformat(picture, format="bgr24", threads=1)
+        image = _rows(made, 3).reshape(picture.height, picture.width, 3)
         np.copyto(self.images[slot], upright(image, rotation_deg))
+        if self.greys is not None:
+            turned = round(rotation_deg / 90) % 2 == 1
+            width, height = self._small[::-1] if turned else self._small
+            # Straight from the decoder's luma: the colours are not looked at for motion.
+            small = self._shrinker.reformat(
+                picture, width=width, height=height, format="gray8", interpolation="AREA", threads=1
+            )
+            np.copyto(self.greys[slot].reshape(self._small[::-1]), upright(_rows(small, 1), rotation_deg))
+
+
+def _rows(picture: Any, channels: int) -> NDArray[np.uint8]:
+    """Return the bytes (H, W * channels) of a packed picture, without the padding of its lines."""
+    plane = picture.planes[0]
+    rows = np.asarray(memoryview(plane)).view(np.uint8).reshape(picture.height, plane.line_size)
+    return rows[:, : picture.width * channels]
 
 
 class Unreadable(Exception):

@@ -159,6 +159,7 @@ class VideoSource:
                 loss = loss or _Loss(record["lost"])
                 loss.count += 1
                 continue
+            grey = self.process.grey(record["slot"])
             image = self.process.take(record["slot"])
             time = self._time(record["index"], record["pts"])
             unusable = self._why_unusable(record["index"], time)
@@ -171,8 +172,8 @@ class VideoSource:
                 loss = None
             self._last, self._last_index = time, record["index"]
             self.frames_read += 1
-            frame = Frame(record["index"], time, self.time_sigma_s, image)
-            del image
+            frame = Frame(record["index"], time, self.time_sigma_s, image, grey)
+            del image, grey
             yield frame
             del frame
 

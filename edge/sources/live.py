@@ -193,7 +193,9 @@ class LiveSource:
         self._last, self.captured = time_s, captured
         self.time_sigma_s = (captured.sigma_s**2 + self.clock.sigma_s**2) ** 0.5
         self.frames_read += 1
-        return Frame(self.frames_read - 1, time_s, self.time_sigma_s, self.process.image(record["slot"]))
+        slot = record["slot"]
+        image, grey = self.process.image(slot), self.process.grey(slot)
+        return Frame(self.frames_read - 1, time_s, self.time_sigma_s, image, grey)
 
     def _captured(self, record: dict[str, Any]) -> Captured:
         ntp_s = record["ntp_s"]

@@ -53,7 +53,7 @@ class StretchSource:
                         continue
                     last = frame.time
                     self.frames_read += 1
-                    yield Frame(self.frames_read - 1, frame.time, frame.time_sigma_s, frame.image)
+                    yield Frame(self.frames_read - 1, frame.time, frame.time_sigma_s, frame.image, frame.grey)
                     del frame
             finally:
                 self._gaps += source.gaps

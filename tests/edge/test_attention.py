@@ -9,10 +9,8 @@ import pytest
 from calibration.site import Site
 from edge.attention import (
     BEAT_S,
-    ELSEWHERE_S,
     EVERY_FRAME_S,
-    NEAR_S,
-    ON_ROAD_S,
+    USUAL,
     Outlook,
     Watched,
     wait_s,
@@ -64,34 +62,40 @@ def wait(places: Places, *users: Watched, signals: SignalHistory = SIGNALS, **se
     [
         pytest.param([], SIGNALS, BEAT_S, id="nobody there"),
         pytest.param([car(-1.0, 0.0, stirs=False)], RED, BEAT_S, id="a car waits at red"),
-        pytest.param([car(-6.0)], RED, NEAR_S, id="a car comes up to a line at red"),
-        pytest.param([car(-6.0)], SIGNALS, ON_ROAD_S, id="a car comes up to a line on settled green"),
-        pytest.param([car(-6.0)], FRESH_GREEN, NEAR_S, id="a car comes up to a line on fresh green"),
+        pytest.param([car(-6.0)], RED, USUAL.near_s, id="a car comes up to a line at red"),
+        pytest.param([car(-6.0)], SIGNALS, USUAL.on_road_s, id="a car comes up to a line on settled green"),
+        pytest.param([car(-6.0)], FRESH_GREEN, USUAL.near_s, id="a car comes up to a line on fresh green"),
         pytest.param(
-            [car(-6.0)], SignalHistory(), ON_ROAD_S, id="nobody tells the light: no verdict is near"
+            [car(-6.0)], SignalHistory(), USUAL.on_road_s, id="nobody tells the light: no verdict is near"
         ),
-        pytest.param([car(-15.0)], RED, ON_ROAD_S, id="a car more than a second before a line at red"),
-        pytest.param([car(3.0)], RED, NEAR_S, id="a car just over a line at red"),
-        pytest.param([car(9.5)], RED, ON_ROAD_S, id="a car well over a line at red"),
-        pytest.param([car(-6.0, -10.0)], RED, ON_ROAD_S, id="a car that drives away from the line"),
-        pytest.param([car(-1.0, 0.0)], RED, NEAR_S, id="a waiting car stirs"),
-        pytest.param([walker(24.0, 5.0, vy=1.4)], SIGNALS, NEAR_S, id="a step from the kerb at don't walk"),
-        pytest.param([walker(24.0, 5.0, vy=1.4)], WALK, ON_ROAD_S, id="a step from the kerb at walk"),
+        pytest.param([car(-15.0)], RED, USUAL.on_road_s, id="a car more than a second before a line at red"),
+        pytest.param([car(3.0)], RED, USUAL.near_s, id="a car just over a line at red"),
+        pytest.param([car(9.5)], RED, USUAL.on_road_s, id="a car well over a line at red"),
+        pytest.param([car(-6.0, -10.0)], RED, USUAL.on_road_s, id="a car that drives away from the line"),
+        pytest.param([car(-1.0, 0.0)], RED, USUAL.near_s, id="a waiting car stirs"),
         pytest.param(
-            [walker(10.0, 5.0, vy=1.4)], WALK, NEAR_S, id="a step from the kerb beside the crosswalk"
+            [walker(24.0, 5.0, vy=1.4)], SIGNALS, USUAL.near_s, id="a step from the kerb at don't walk"
         ),
-        pytest.param([walker(24.0, 5.0, vx=1.4)], SIGNALS, ON_ROAD_S, id="along the kerb"),
-        pytest.param([walker(24.0, 13.3, vy=1.4)], SIGNALS, ON_ROAD_S, id="off the road by the crosswalk"),
-        pytest.param([walker(10.0, 13.3, vy=1.4)], SIGNALS, NEAR_S, id="off the road beside it"),
-        pytest.param([walker(24.0, 10.0, vy=1.4)], SIGNALS, ON_ROAD_S, id="in the middle of the crosswalk"),
-        pytest.param([walker(24.0, 0.0, vx=1.4)], SIGNALS, ELSEWHERE_S, id="far from the road"),
+        pytest.param([walker(24.0, 5.0, vy=1.4)], WALK, USUAL.on_road_s, id="a step from the kerb at walk"),
+        pytest.param(
+            [walker(10.0, 5.0, vy=1.4)], WALK, USUAL.near_s, id="a step from the kerb beside the crosswalk"
+        ),
+        pytest.param([walker(24.0, 5.0, vx=1.4)], SIGNALS, USUAL.on_road_s, id="along the kerb"),
+        pytest.param(
+            [walker(24.0, 13.3, vy=1.4)], SIGNALS, USUAL.on_road_s, id="off the road by the crosswalk"
+        ),
+        pytest.param([walker(10.0, 13.3, vy=1.4)], SIGNALS, USUAL.near_s, id="off the road beside it"),
+        pytest.param(
+            [walker(24.0, 10.0, vy=1.4)], SIGNALS, USUAL.on_road_s, id="in the middle of the crosswalk"
+        ),
+        pytest.param([walker(24.0, 0.0, vx=1.4)], SIGNALS, USUAL.elsewhere_s, id="far from the road"),
         pytest.param(
             [car(-14.0), walker(24.0, 8.0, vy=1.4)],
             WALK,
             EVERY_FRAME_S,
             id="a car and a pedestrian will meet",
         ),
-        pytest.param([car(-14.0), car(-24.0)], SIGNALS, ON_ROAD_S, id="two cars in a platoon"),
+        pytest.param([car(-14.0), car(-24.0)], SIGNALS, USUAL.on_road_s, id="two cars in a platoon"),
         pytest.param(
             [car(-2.0, 0.0, stirs=False), car(-12.0, 8.0)],
             SIGNALS,
@@ -108,11 +112,18 @@ def test_how_soon_to_look_again(
 
 def test_what_nobody_explains_is_looked_at_and_given_up_slowly(places: Places) -> None:
     waits = [wait(places, newcomers=True, fruitless=looks) for looks in (0, 2, 3, 7, 8, 100)]
-    assert waits == [NEAR_S, NEAR_S, ON_ROAD_S, ON_ROAD_S, ELSEWHERE_S, ELSEWHERE_S]
+    assert waits == [
+        USUAL.near_s,
+        USUAL.near_s,
+        USUAL.on_road_s,
+        USUAL.on_road_s,
+        USUAL.elsewhere_s,
+        USUAL.elsewhere_s,
+    ]
 
 
 def test_a_box_nobody_knows_yet_is_looked_at_again(places: Places) -> None:
-    assert wait(places, unsure=True) == NEAR_S
+    assert wait(places, unsure=True) == USUAL.near_s
 
 
 def test_who_would_slip_out_of_the_last_box_is_looked_at_sooner(places: Places) -> None:

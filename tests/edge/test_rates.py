@@ -7,12 +7,13 @@ from typing import get_args
 import pytest
 
 from broker.wire import Rule
+from edge.attention import USUAL
 from edge.rates import FLOOR_HZ, Rates
 from edge.rules.finding import Finding
 
 
 def rates(frame_rate_hz: float, *, gated: bool = True) -> Rates:
-    made = Rates(gated=gated)
+    made = Rates(USUAL if gated else None)
     for index in range(round(4 * frame_rate_hz)):
         made.frame(index / frame_rate_hz)
     return made
@@ -44,4 +45,4 @@ def test_a_suspended_rule_says_nothing_for_certain() -> None:
 
 def test_every_rule_has_a_floor() -> None:
     assert set(FLOOR_HZ) == set(get_args(Rule))
-    assert not any(each.suspended for each in Rates(gated=True).all())
+    assert not any(each.suspended for each in Rates(USUAL).all())

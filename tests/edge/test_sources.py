@@ -298,3 +298,26 @@ def test_the_extent_of_no_recording(tmp_path: Path) -> None:
         extent(tmp_path / "a.mp4")
     with pytest.raises(InputError, match=r"b.mp4: has no video stream"):
         extent(write_sound(tmp_path / "b.mp4"))
+
+
+def test_a_frame_is_seen_where_it_was_decoded_and_its_place_given_back(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "street.mp4", count=12)
+    with open_video(video) as source:
+        for frame in source:
+            assert frame.image.base is not None  # lent, not copied
+            assert not frame.image.flags.writeable
+            del frame
+
+
+def test_the_grey_picture_is_the_image_at_a_quarter_of_its_size(tmp_path: Path) -> None:
+    import cv2
+
+    video = write_video(tmp_path / "street.mp4", count=4)
+    with open_video(video) as source:
+        for frame in source:
+            assert frame.grey is not None
+            assert frame.grey.shape == (frame.image.shape[0] // 4, frame.image.shape[1] // 4)
+            grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+            small = cv2.resize(grey, frame.grey.shape[::-1], interpolation=cv2.INTER_AREA)
+            assert np.abs(small.astype(float) - frame.grey).mean() < 3.0
+            del frame

@@ -1,6 +1,7 @@
 """The contract as files for others: JSON Schema of every record, and an AsyncAPI 3 description of the topics.
 
-``python -m broker.contract`` writes them to ``broker/schema``; a test compares them with ``broker.wire``.
+``python -m broker.contract`` writes them to ``broker/schema``; a test compares them
+with ``broker.wire`` and ``broker.drawing``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from broker import wire
+from broker import drawing, wire
 from broker.published import Publication
 from broker.topics import KINDS, MAX_BYTES, PUBLICATION_ADDRESS, Kind
 
@@ -17,8 +18,8 @@ FOLDER = Path(__file__).parent / "schema"
 RECORDS: dict[Kind, type[wire.Record]] = {
     "event": wire.Event,
     "counts": wire.Counts,
-    "clip": wire.Clip,
-    "plate": wire.Plate,
+    "clip": drawing.Clip,
+    "plate": drawing.Plate,
     "status": wire.Status,
     "receipt": wire.Receipt,
 }

@@ -13,7 +13,8 @@ from types import FrameType
 
 import typer
 
-from broker.wire import Clip, LocalEvent
+from broker.drawing import Clip
+from broker.wire import LocalEvent
 from edge.analyze_facts import counted, facts, notes
 from edge.camera_watch import CameraWatch, Move
 from edge.events import local_event

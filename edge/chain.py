@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
+from broker.drawing import Clip, Plate
 from broker.embedded import Broker, Software, ends_with_parent, start_broker, stop_child
-from broker.wire import Clip, Event, LocalEvent, Plate, Status
+from broker.wire import Event, LocalEvent, Status
 from edge import __version__
 from edge.dispatch import Dispatch
 from edge.errors import InputError

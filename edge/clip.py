@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from broker.wire import Clip, Glyph, GlyphKey, Lamp, LampChange, MoverCells
+from broker.drawing import Clip, Glyph, GlyphKey, Lamp, LampChange, MoverCells
 from calibration.site import Site
 from edge.instants import KINDS, Instant, Seen
 from edge.keys import keys

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from broker.wire import Clip, Count, Counts, LocalEvent, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import Count, Counts, LocalEvent
 from edge.events_wire import bin_start, wire_event
 from edge.outbox import Outbox, event_id, sha256
 from edge.rules.finding import Exposure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from broker.wire import GlyphKey
+from broker.drawing import GlyphKey
 from edge.instants import Seen
 
 # The grids of the contract: 4 px, 0.25 m, 15 degrees.

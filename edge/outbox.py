@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
+from broker.drawing import Clip, Plate
 from broker.topics import MAX_BYTES
-from broker.wire import Clip, Counts, Event, Plate, Receipt
+from broker.wire import Counts, Event, Receipt
 from edge.errors import InputError
 from edge.giving_up import Kind, give_up, give_up_pictures, given_up, make_room
 from edge.outbox_file import DiskFullError, OutboxFile

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from broker.wire import Clip
+from broker.drawing import Clip
 from edge.between import between
 from edge.frame import Frame, Gap, Source
 from edge.rates import Rates

@@ -10,7 +10,7 @@ from shapely import transform
 from shapely.geometry import LineString, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from broker.wire import Plate, Zone
+from broker.drawing import Plate, Zone
 from calibration.plane import Plane
 from calibration.site import PixelRectangle, Point, Site
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from broker.wire import Plate
+from broker.drawing import Plate
 
 PLAN_EVERY_S = 86_400.0
 PICTURE_EVERY_S = 14 * 86_400.0

@@ -10,7 +10,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, replace
 
-from broker.wire import Clip
+from broker.drawing import Clip
 from calibration.site import Site
 from edge.clip import GAP_S, clip_of
 from edge.instants import Instant, packed

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.wire import Plate
+from broker.drawing import Plate
 from calibration.plane import Plane
 from calibration.site import Site
 from edge.capping import scale_map

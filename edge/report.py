@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker import player
-from broker.wire import ROAD_USERS, RULES, Clip, LocalEvent, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import ROAD_USERS, RULES, LocalEvent
 from calibration.site import Point, Site
 from edge.frame import Gap
 from edge.rules.finding import Exposure

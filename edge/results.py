@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from broker.wire import Clip, LocalEvent, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import LocalEvent
 from edge.errors import InputError
 from edge.rules.finding import Exposure
 from edge.scene import Scene

@@ -64,7 +64,7 @@ def test_every_command_is_in_the_readme() -> None:
     assert not [command for command in commands if f"nearmiss {command}" not in readme]
 
 
-@pytest.mark.parametrize("module", ["edge.cli", "broker.wire"])
+@pytest.mark.parametrize("module", ["edge.cli", "broker.wire", "broker.drawing"])
 def test_the_command_line_and_the_contract_start_light(module: str) -> None:
     code = (
         f"import sys, {module}; print([m for m in ('numpy', 'cv2', 'av', 'onnxruntime') if m in sys.modules])"

@@ -16,7 +16,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from broker.wire import Clip, Plate
+from broker.drawing import Clip, Plate
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # What a still needs. Text, time, EXIF and profile chunks could carry anything.

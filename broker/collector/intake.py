@@ -22,8 +22,10 @@ from broker import topics
 from broker.collector import plates
 from broker.collector.clips import ClipFolder, checked_clip, checked_plate
 from broker.collector.store import Refusal, Store, keep, refuse
+from broker.drawing import Plate
+from broker.field_names import FIELD_NAMES
 from broker.topics import MAX_BYTES, Address
-from broker.wire import FIELD_NAMES, Counts, Event, Plate, Receipt, Record, Status
+from broker.wire import Counts, Event, Receipt, Record, Status
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from broker.collector.retention import prove
 from broker.collector.store import insert_new
 from broker.collector.tables import blobs, plate_states
 from broker.collector.wording import Told
-from broker.wire import Plate
+from broker.drawing import Plate
 
 
 class PlateError(ValueError):

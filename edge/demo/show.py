@@ -80,7 +80,7 @@ def _film(out: Path, setting: Setting, console: Console) -> list[TrueEvent]:
 
 def _over_the_chain(chain: LocalChain, outcome: Outcome, out: Path) -> list[LocalEvent]:
     """Publish what was found, wait for receipts; return what the collector stored, with exact times."""
-    from broker.wire import Plate
+    from broker.drawing import Plate
 
     plate = out / "plate.json"
     if plate.exists():

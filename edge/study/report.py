@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from broker.wire import RULES, Clip, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import RULES
 from edge import __version__
 from edge.frame import Gap
 from edge.report import MAX_CLIPS, Report, clock_of

@@ -6,23 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from broker.wire import (
-    Clip,
-    Count,
-    Counts,
-    Event,
-    Glyph,
-    Lamp,
-    LampChange,
-    LocalEvent,
-    LocalSignal,
-    Measure,
-    Plate,
-    Rule,
-    Status,
-    WireSignal,
-    Zone,
-)
+from broker.drawing import Clip, Glyph, Lamp, LampChange, Plate, Zone
+from broker.wire import Count, Counts, Event, LocalEvent, LocalSignal, Measure, Rule, Status, WireSignal
 from calibration.site import Site, SiteInfo, Thresholds
 
 SITE, NODE = "main-5th", "cam-n"

@@ -18,8 +18,8 @@ from broker.collector.paint import CELL_PX, painted
 from broker.collector.plates import PlateError
 from broker.collector.store import Store
 from broker.collector.tables import audit, blobs, plate_states, proofs
+from broker.drawing import Plate
 from broker.topics import Address
-from broker.wire import Plate
 from tests.broker.records import NODE, SITE, plate
 
 PERSON = (200, 30, 220)

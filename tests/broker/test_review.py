@@ -22,8 +22,9 @@ from broker.collector.review.server import ALONE, ReviewError, ReviewServer
 from broker.collector.review.words import MEASURES, RULES, measure
 from broker.collector.store import Refusal, Store, keep, refuse
 from broker.collector.tables import decisions
+from broker.drawing import Clip
 from broker.wire import RULES as WIRE_RULES
-from broker.wire import Clip, Event, MeasureName
+from broker.wire import Event, MeasureName
 from tests.broker.records import BIN_TIME, clip, counts, event, plate, status
 
 FIRST, SECOND = (UUID(f"{n:08x}-0000-4000-8000-000000000000") for n in (1, 2))

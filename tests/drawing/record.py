@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from broker.wire import Clip, Plate
+from broker.drawing import Clip, Plate
 from edge.analyze import line_of
 from edge.demo.junction import START
 from edge.demo.recording import open_recording, write_recording

@@ -15,7 +15,8 @@ from uuid import UUID
 
 import numpy as np
 
-from broker.wire import Clip, LocalEvent
+from broker.drawing import Clip
+from broker.wire import LocalEvent
 from calibration.plane import Plane
 from edge import daemon, dispatch, opening
 from models.detections import KINDS, Detections

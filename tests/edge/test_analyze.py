@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.wire import Clip, LocalEvent, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import LocalEvent
 from edge import analyze, judge, opening
 from edge.errors import InputError
 from edge.results import Results, folder_problem

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 
-from broker.wire import Clip, Counts, Event
+from broker.drawing import Clip
+from broker.wire import Counts, Event
 from edge.dispatch import SETTLE_S, SPREAD_S, Dispatch, leaves_at
 from edge.outbox import Outbox, sha256
 from edge.rules.finding import Exposure

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from broker.embedded import start_broker
+from broker.field_names import FIELD_NAMES
 from broker.mqtt import Session, wait_until
-from broker.wire import FIELD_NAMES, Event, Status
+from broker.wire import Event, Status
 from edge.home_assistant import SENSORS, announcement
 from edge.outbox import Outbox
 from edge.publish import Publisher

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from broker.wire import Plate
+from broker.drawing import Plate
 from calibration.lens import Lens
 from calibration.plane import Plane
 from edge.capping import MAX_PX_PER_M, Cap, scale_map

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from broker import player
-from broker.wire import ROAD_USERS, RULES, STATES, Clip, Plate
+from broker.drawing import Clip, Plate
+from broker.wire import ROAD_USERS, RULES, STATES
 from edge.plan import plate_of
 from edge.recorder import Recorder
 from edge.report import write_report

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.drawing import Clip
 from broker.embedded import Broker, mosquitto_path, start_broker
 from broker.mqtt import WINDOW, Session
 from broker.topics import Address, intake_filters
-from broker.wire import Clip, Event, Receipt, Status
+from broker.wire import Event, Receipt, Status
 from edge.outbox import Outbox, sha256
 from edge.publish import Publisher
 from tests.broker.records import NODE, SITE, clip, event, status

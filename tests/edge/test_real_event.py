@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from broker.collector.store import Store, gaps, stored_events
+from broker.drawing import Clip
 from broker.embedded import LOOPBACK, start_broker
 from broker.mqtt import Session, wait_until
-from broker.wire import Clip, Event, LocalEvent, WireSignal
+from broker.wire import Event, LocalEvent, WireSignal
 from edge.demo.draw import Film
 from edge.demo.film import write_video
 from edge.demo.junction import CYCLE_S, GROUPS, SITE_ID, Plan

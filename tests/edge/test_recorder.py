@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.wire import Clip, Glyph
+from broker.drawing import Clip, Glyph
 from edge.clip import MAX_BYTES, spans
 from edge.instants import Seen
 from edge.keys import keys

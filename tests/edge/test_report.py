@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.wire import ROAD_USERS, RULES, Clip, LocalEvent, LocalSignal, Measure, MeasureName
+from broker.drawing import Clip
+from broker.wire import ROAD_USERS, RULES, LocalEvent, LocalSignal, Measure, MeasureName
 from edge.frame import Gap
 from edge.plan import plate_of
 from edge.recorder import Recorder

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from broker.wire import Clip, LocalEvent
+from broker.drawing import Clip
+from broker.wire import LocalEvent
 from edge import daemon, dispatch
 
 _event = dispatch.Dispatch.event

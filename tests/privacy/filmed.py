@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from broker.wire import Clip, Plate
+from broker.drawing import Clip, Plate
 from calibration.plane import Plane
 from calibration.site import Site
 from edge.frame import Frame

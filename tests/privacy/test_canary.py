@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from broker.wire import Plate
+from broker.drawing import Plate
 from edge.recorder import Recorder
 from edge.redact import Redactor
 from edge.report import Report, write_report

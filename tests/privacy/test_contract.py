@@ -22,20 +22,9 @@ from broker.collector.clips import ClipFolder
 from broker.collector.intake import Intake
 from broker.collector.store import Store, stored_events
 from broker.collector.tables import blobs, dead_letters
+from broker.drawing import Clip, Glyph, Lamp, LampChange, MoverCells, Plate
 from broker.topics import Address, Kind
-from broker.wire import (
-    Clip,
-    Counts,
-    Event,
-    Glyph,
-    Lamp,
-    LampChange,
-    MoverCells,
-    Plate,
-    Receipt,
-    Record,
-    Status,
-)
+from broker.wire import Counts, Event, Receipt, Record, Status
 from edge.dispatch import SPREAD_S, Dispatch
 from edge.outbox import Outbox
 from tests.broker.records import BIN_TIME, NODE, SITE, clip, counts, event, local_event, plate

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from broker.wire import Clip, Plate
+from broker.drawing import Clip, Plate
 from calibration.plane import plane_of
 from edge import clip as clip_module
 from edge import recorder as recorder_module

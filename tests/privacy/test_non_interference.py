@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from broker.wire import Clip
+from broker.drawing import Clip
 from edge import instants, sketch
 from edge.recorder import Recorder
 from edge.redact import Redactor

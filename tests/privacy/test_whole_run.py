@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 import pytest
 
+from broker.drawing import Plate
 from broker.mqtt import Session
-from broker.wire import Plate
 from edge.demo import show
 from edge.demo.story import Actor, actors
 from tests.privacy.test_canary import MAGIC, MAX_CANARY_PX, canary_px, picture_of

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from broker.wire import ROAD_USERS, Outline, PlaceId, Record, RoadUser, Rule, SiteId
+from broker.drawing import Outline
+from broker.wire import ROAD_USERS, PlaceId, Record, RoadUser, Rule, SiteId
 
 JUNCTION = "junction"
 VEHICLES: tuple[RoadUser, ...] = ("bicycle", "motorcycle", "car", "bus", "truck")

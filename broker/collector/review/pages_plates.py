@@ -17,7 +17,7 @@ from broker.collector.plates import Candidate, PlateError
 from broker.collector.review.desk import Desk
 from broker.collector.review.roles import at, needs
 from broker.collector.wording import Told
-from broker.wire import Plate
+from broker.drawing import Plate
 
 Hash = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 Admin = Annotated[Who, needs("admin")]

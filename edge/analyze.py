@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from edge.report import MAX_CLIPS, Report, write_report
 from edge.results import Results
 from edge.rules.engine import Engine
 from edge.rules.exposure import ExposureCounts
-from edge.rules.finding import Finding
+from edge.rules.finding import Exposure, Finding
 from edge.signals.lamp import ReadOnTheWay
 from edge.timings import Timings
 from edge.tracker import Tracker
@@ -52,6 +52,7 @@ class Outcome:
         frames: how many were analysed; ``untrusted`` how many of them were not judged.
         last: seconds UTC of the last one.
         interrupted: Ctrl-C ended it early.
+        exposures: how many entered or crossed, by place and quarter of an hour.
     """
 
     events: list[LocalEvent] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Outcome:
     interrupted: bool = False
     gaps: tuple[Gap, ...] = ()
     moves: tuple[Move, ...] = ()
+    exposures: Sequence[Exposure] = ()
 
 
 def run(
@@ -166,7 +168,7 @@ def analyze(inputs: Inputs, results: Results, *, timings: Timings | None = None)
         _write(line.finish(), inputs, numbers, outcome, results)
         outcome.interrupted = interrupted.is_set()
     outcome.gaps, outcome.moves = line.gaps, line.moves
-    exposures = engine.exposures()
+    exposures = outcome.exposures = engine.exposures()
     results.write_counts(exposures)
     plate = None if inputs.mode == "none" else redactor.plate(inputs.site)
     if plate is not None:

@@ -52,6 +52,7 @@ class LocalChain:
         site: for its id and its time bin.
         fresh: begin with empty stores; else go on with what an earlier run left.
         software: the broker to use; by default mosquitto where it is installed, else amqtt.
+        settings: the rest of collector.toml, beside broker and store.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class LocalChain:
         node: str = "demo",
         fresh: bool = True,
         software: Software | None = None,
+        settings: str = "[review]\nenabled = false\n",
     ) -> None:
         self.folder = folder / "chain"
         self.site, self.node = site, node
-        self._fresh, self._software = fresh, software
+        self._fresh, self._software, self._settings = fresh, software, settings
         self.broker: Broker | None = None
         self.collector: subprocess.Popen[bytes] | None = None
         self._outbox: Outbox | None = None
@@ -200,8 +202,7 @@ class LocalChain:
         config = self.folder / "collector.toml"
         config.write_text(
             f'[broker]\nhost = "{self.broker.host}"\nport = {self.broker.port}\n'
-            '[store]\ndatabase = "sqlite:///collector.db"\nclips = "clips"\n'
-            "[review]\nenabled = false\n"
+            '[store]\ndatabase = "sqlite:///collector.db"\nclips = "clips"\n' + self._settings
         )
         log = self.folder / "collector.log"
         with log.open("ab") as errors:

@@ -42,8 +42,8 @@ def write_recording(
     )
 
 
-def open_recording(folder: Path) -> Inputs:
-    """Open it as `nearmiss analyze` would, with scene clips."""
+def open_recording(folder: Path, *, start: str = START) -> Inputs:
+    """Open it as `nearmiss analyze` would, with scene clips; ``start`` is when it was filmed, RFC 3339."""
     return opened(
         folder / "video.mp4",
         site=folder / "site.toml",
@@ -52,7 +52,7 @@ def open_recording(folder: Path) -> Inputs:
         provider=None,
         threads=None,
         out=folder,
-        start=START,
+        start=start,
         times=None,
         clips="scene",
     )

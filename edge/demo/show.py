@@ -41,7 +41,7 @@ def run(*, out: Path, serve: bool, port: int, gif: Path | None, setting: str = "
         with inputs.source, Results(out) as results:
             outcome = analyze(inputs, results)
             results.keep()
-        stored = _over_the_chain(chain, outcome, out)
+        stored = over_the_chain(chain, outcome, out)
         took = time.monotonic() - began
         start_time = datetime.fromisoformat(START).timestamp()
         comparison = compared(true, stored, start_time=start_time)
@@ -78,7 +78,7 @@ def _film(out: Path, setting: Setting, console: Console) -> list[TrueEvent]:
     return true
 
 
-def _over_the_chain(chain: LocalChain, outcome: Outcome, out: Path) -> list[LocalEvent]:
+def over_the_chain(chain: LocalChain, outcome: Outcome, out: Path) -> list[LocalEvent]:
     """Publish what was found, wait for receipts; return what the collector stored, with exact times."""
     from broker.drawing import Plate
 
@@ -89,6 +89,7 @@ def _over_the_chain(chain: LocalChain, outcome: Outcome, out: Path) -> list[Loca
         chain.publish(event, outcome.clips.get(event.clip) if event.clip is not None else None): event
         for event in outcome.events
     }
+    chain.publish_counts(outcome.exposures)
     chain.drain(DRAIN_TIMEOUT_S)
     # An event on the wire tells only its bin; its exact time stays in events.jsonl.
     return [sent[event.id] for event in chain.stored_events() if event.id in sent]

@@ -217,11 +217,12 @@ def bench(
         str | None, typer.Option(help="One section alone; a name that is none lists them.")
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="intake: how many events.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="speed: write its stages as an SVG.")] = None,
 ) -> None:
     """Speed and accuracy on real recordings, as ratios measured in one run."""
     from edge.bench import run
 
-    raise typer.Exit(run(data=data, as_json=json, only=only, events=events))
+    raise typer.Exit(run(data=data, as_json=json, only=only, events=events, picture=picture))
 
 
 app.command(rich_help_panel=RECORDED)(study)

@@ -12,11 +12,15 @@ import json
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType
 
-from models.card import ModelError, read_card
+from models.card import ModelError, coco80, read_card
 from models.onnx import OnnxDetector
+
+# Its smallest network of a kind that every release since 2024 knows.
+UNTRAINED = "yolo11n.yaml"
 
 
 def export(checkpoint: Path, *, sha256: str, name: str, out: Path, size_px: int = 640) -> tuple[Path, Path]:
@@ -60,6 +64,45 @@ def export(checkpoint: Path, *, sha256: str, name: str, out: Path, size_px: int 
     except OSError as error:
         raise ModelError(f"{out}: cannot be written: {error.strerror or error}") from error
     return paths
+
+
+def untrained(folder: Path, *, size_px: int) -> Path:
+    """Write a network of Ultralytics as it is before any training, ONNX with its card beside it: for speed.
+
+    Raises:
+        ModelError: Ultralytics is not installed, or cannot export.
+    """
+    ultralytics = _ultralytics(config_folder=folder)
+    made = ultralytics.YOLO(UNTRAINED, task="detect")
+    labels = [str(label) for _, label in sorted(made.names.items())]
+    if len(labels) != len(coco80()):
+        raise ModelError(f"{UNTRAINED} has {len(labels)} classes, expected {len(coco80())}")
+    made.model.names = dict(enumerate(coco80()))
+    checkpoint = folder / Path(UNTRAINED).with_suffix(".pt").name
+    made.save(str(checkpoint))
+    copy = ultralytics.YOLO(str(checkpoint), task="detect")
+    weights = Path(copy.export(format="onnx", imgsz=size_px, dynamic=False, nms=False, simplify=False))
+    name = weights.stem
+    card = _fitting_card(weights.read_bytes(), name, list(coco80()), size_px=size_px)
+    weights.with_suffix(".toml").write_text(card, "utf-8")
+    return weights
+
+
+def tracked_s(weights: Path, video: Path, *, size_px: int, frames: int) -> float:
+    """Return the seconds a frame that Ultralytics' own tracker takes on a recording, at its defaults.
+
+    Raises:
+        ModelError: Ultralytics is not installed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model = _ultralytics(config_folder=Path(folder)).YOLO(str(weights), task="detect")
+        results = model.track(source=str(video), stream=True, imgsz=size_px, verbose=False, device="cpu")
+        next(results)  # what is loaded once
+        begin, count = time.perf_counter(), 0
+        for count, _ in enumerate(results, 1):
+            if count >= frames:
+                break
+        return (time.perf_counter() - begin) / max(count, 1)
 
 
 def _fitting_card(weights: bytes, name: str, labels: list[str], *, size_px: int) -> str:

@@ -15,6 +15,8 @@ from edge.errors import InputError
 # Each is a module here with a function ``measure(data) -> Section``.
 SECTIONS = (
     "speed",
+    "work",
+    "detectors",
     "gate",
     "cameras",
     "memory",
@@ -31,7 +33,14 @@ SECTIONS = (
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def run(*, data: Path | None, as_json: bool, only: str | None, events: int | None = None) -> int:
+def run(
+    *,
+    data: Path | None,
+    as_json: bool,
+    only: str | None,
+    events: int | None = None,
+    picture: Path | None = None,
+) -> int:
     """Measure, and print tables or one JSON object.
 
     Raises:
@@ -49,6 +58,8 @@ def run(*, data: Path | None, as_json: bool, only: str | None, events: int | Non
         )
         if not as_json:
             _show(measured[name])
+        if picture is not None and measured[name].picture:
+            picture.write_text(measured[name].picture, "utf-8")
     if as_json:
         typer.echo(json.dumps({name: section.numbers for name, section in measured.items()}, indent=2))
     return 0
@@ -79,5 +90,5 @@ def _show(section: Section) -> None:
     console = Console()
     console.print(section.table())
     for remark in section.remarks:
-        console.print(remark)
+        console.print(remark, markup=False, highlight=False)
     console.print()

@@ -18,6 +18,7 @@ class Section:
         columns, rows: the table; the first column is text, the others are numbers as text.
         numbers: the same for ``--json``.
         remarks: what a reader has to know beside the table, a sentence each.
+        picture: an SVG of the same; empty where there is none.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Section:
     rows: Sequence[Sequence[str]]
     numbers: Mapping[str, object]
     remarks: Sequence[str] = field(default=())
+    picture: str = ""
 
     def table(self) -> Table:
         from rich.table import Table

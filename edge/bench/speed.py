@@ -17,6 +17,7 @@ from calibration.plane import plane_of
 from calibration.site import load_site
 from edge.analyze import line_of
 from edge.bench import pets
+from edge.bench.flame import picture
 from edge.bench.section import Section
 from edge.opening import Inputs, default_threads
 from edge.signals.history import SignalHistory
@@ -117,6 +118,14 @@ def section(detector: OnnxDetector, threads: int, rounds: Sequence[Round], timin
             + ", ".join(f"{each.ratio:.3f}" for each in rounds)
             + f"), {1000 / line_ms:.0f} frames a second.",
             f"Beside the detector {beside_ms:.2f} ms a frame are computed, and decoding in its process.",
+        ),
+        picture=picture(
+            {
+                "detector's thread": [("detect", costs["detect"]["mean_ms"])],
+                "the line's thread": [(stage, costs[stage]["mean_ms"]) for stage in beside],
+            },
+            title=f"A frame of {1000 / line_ms:.0f} a second: {detector.name}, PETS S2L1, ms",
+            bare_ms=bare_ms,
         ),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from calibration.plane import plane_of
 from calibration.site import load_site
 from edge import bench
-from edge.bench import memory, pets, speed
+from edge.bench import detectors, flame, memory, pets, speed
 from edge.bench.playlist import played
 from edge.bench.section import Section
 from edge.errors import InputError
@@ -85,3 +85,33 @@ def test_a_round_measures_bare_inference_and_the_line(data: Path, tmp_path: Path
         row[0].split()[0] for row in shown.rows
     }
     assert timings.count["redact"] >= 20
+
+
+def test_the_stages_are_a_picture() -> None:
+    import xml.etree.ElementTree as ET
+
+    lanes = {
+        "detector's thread": [("detect", 14.2)],
+        "the line's thread": [("fetch", 0.3), ("track <all>", 2.5)],
+    }
+    svg = flame.picture(lanes, title="A frame", bare_ms=14.0)
+    drawn = ET.fromstring(svg)
+    widths = [float(each.get("width", 0)) for each in drawn.iter("{http://www.w3.org/2000/svg}rect")]
+    assert max(widths[1:]) == pytest.approx(690, abs=1)  # the longest fills the picture
+    assert "track &lt;all&gt; 2.50" in svg and "bare inference 14.0 ms" in svg
+
+
+@pytest.mark.data
+def test_without_ultralytics_the_detectors_are_measured_and_it_is_said(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    monkeypatch.setattr(detectors, "ROUNDS", 1)
+    monkeypatch.setattr(detectors, "FRAMES", 6)
+    section = detectors.measure(data)
+    assert {"deimv2-femto", "deimv2-atto", "yolox-nano"} <= set(section.numbers)
+    assert section.remarks[0].startswith(
+        "Not measured against Ultralytics' tracker: Ultralytics is not installed"
+    )

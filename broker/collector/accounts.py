@@ -171,6 +171,8 @@ def listed(connection: Connection) -> list[Account]:
 
 def who(connection: Connection, name: str) -> Who | None:
     """Return an account with its roles, None where there is none or it is disabled."""
+    if not NAME.fullmatch(name):
+        return None  # whatever was typed: PostgreSQL takes no NUL
     row = connection.execute(select(accounts.c.disabled_s).where(accounts.c.name == name)).first()
     if row is None or row.disabled_s is not None:
         return None
@@ -180,8 +182,9 @@ def who(connection: Connection, name: str) -> Who | None:
 
 def by_password(connection: Connection, name: str, password: str) -> Who | None:
     """Return who has this name and password, None for anything else; it always takes as long."""
+    known = name if NAME.fullmatch(name) else ""
     kept = connection.execute(
-        select(accounts.c.password).where(accounts.c.name == name, accounts.c.disabled_s.is_(None))
+        select(accounts.c.password).where(accounts.c.name == known, accounts.c.disabled_s.is_(None))
     ).scalar()
     return who(connection, name) if passwords.fits(kept, password) else None
 

@@ -31,7 +31,11 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database without a table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'collector.db'}"
-    url: str = request.getfixturevalue("postgres_url")
+    return emptied(request.getfixturevalue("postgres_url"))
+
+
+def emptied(url: str) -> str:
+    """Return the address of a PostgreSQL database, once nothing is left in it."""
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))

@@ -344,3 +344,17 @@ def test_the_pages_are_in_the_docs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "chain.md").read_text()
     for word in ("/statistics", "/nodes", "?token="):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        pytest.param(b"choice=" + b"x" * 700_000, 413, id="too long"),
+        pytest.param(iter([b"choice=", b"confirm"]), 411, id="no length"),
+        pytest.param(b"choice=" + b"x" * 1000, 422, id="a length"),
+    ],
+)
+def test_a_form_has_a_length_and_an_end(desk: Desk, content: Any, code: int) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = desk.browser.post(desk.path(0) + "/decisions", content=content, headers=headers)
+    assert answer.status_code == code

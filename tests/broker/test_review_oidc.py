@@ -289,6 +289,8 @@ ATTACKS = [
     pytest.param(saying(sub=""), "token", id="an empty subject"),
     pytest.param(saying(sub=None), "token", id="no subject"),
     pytest.param(saying(sub="x" * 256), "token", id="a subject too long"),
+    pytest.param(saying(sub="a\0b"), "token", id="a subject no store takes"),
+    pytest.param(saying(sub=7), "token", id="a subject that is a number"),
     pytest.param(saying(at_hash="bm90IHRoZSBoYXNo"), "token", id="beside another access token"),
     pytest.param(none, "token", id="alg none"),
     pytest.param(public_key_as_secret, "token", id="HS256 with the public key"),

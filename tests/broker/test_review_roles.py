@@ -65,8 +65,8 @@ HERE, ELSEWHERE = "main-5th", "elm-2nd"
 class House:
     """A server with an event at each of two sites, and an account for each role at the first."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = Store(f"sqlite:///{folder / 'collector.db'}")
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.store = Store(url or f"sqlite:///{folder / 'collector.db'}")
         self.store.migrate()
         clips = self.clips = ClipFolder(folder / "clips")
         self.candidates = 0
@@ -93,6 +93,11 @@ class House:
         self.server = ReviewServer(self.store, clips)
         self.server.start()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.server.port}")
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+        self.store.close()
 
     def begin(self, role: str) -> None:
         with self.store.write() as connection:
@@ -133,9 +138,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     opened = House(tmp_path_factory.mktemp("house"))
     yield opened
-    opened.client.close()
-    opened.server.close()
-    opened.store.close()
+    opened.close()
 
 
 def declared(app: FastAPI) -> dict[tuple[str, str], Needed | None]:

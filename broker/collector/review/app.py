@@ -28,6 +28,7 @@ from broker.collector.review import (
     pages_queue,
     roles,
 )
+from broker.collector.review.described import description
 from broker.collector.review.guard import Guard, Link
 from broker.collector.review.language import known, language
 from broker.collector.review.oidc import Provider
@@ -104,7 +105,7 @@ def create_app(
     @app.get("/openapi.json", response_model=None)
     def openapi(who: Annotated[Who, roles.needs("viewer")]) -> Response:
         """The description of these addresses."""
-        return JSONResponse(app.openapi())
+        return JSONResponse(description(app))
 
     async def problem(request: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, AnyHTTPException) else 422

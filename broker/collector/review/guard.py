@@ -44,6 +44,8 @@ HEADERS = {
 # One year; browsers that came once never ask without encryption again.
 STRICT_TRANSPORT = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
 SAFE_METHODS = {"GET", "HEAD"}
+# The longest form there is, the squares of a plate, as a browser writes it.
+MOST_BYTES = 700_000
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 _HTML = [(b"content-type", b"text/html; charset=utf-8")]
 
@@ -77,6 +79,8 @@ class Guard:
             await _answer(send, 421, b"this is not the name of these pages\n", _TEXT)
         elif scope["method"] not in SAFE_METHODS and not _same_origin(headers):
             await _answer(send, 403, b"refused: sent from another page\n", _TEXT)
+        elif scope["method"] not in SAFE_METHODS and (refusal := _too_long(headers)):
+            await _answer(send, *refusal, _TEXT)
         elif scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_PREFIXES):
             await self._app(scope, receive, send)
         elif self._is_link(scope):
@@ -165,6 +169,17 @@ def _same_origin(headers: dict[str, str]) -> bool:
     if site is not None:
         return site == "same-origin"
     return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "nowhere")
+
+
+def _too_long(headers: dict[str, str]) -> tuple[int, bytes] | None:
+    """Return the answer to a form whose length is not said or too much, None to any other.
+
+    The web server reads no more than was said; without a length it would read for ever.
+    """
+    length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+    if not (length.isascii() and length.isdecimal()):
+        return 411, b"say how long it is\n"
+    return (413, b"too long\n") if int(length[:20]) > MOST_BYTES else None
 
 
 def _with_headers(send: Send, headers: dict[str, str]) -> Send:

@@ -188,9 +188,10 @@ class Provider:
         if claims["aud"] not in (ours, [ours]):
             raise OidcError("token", "meant for others too")
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= 255:
+        plain = isinstance(subject, str) and subject.isascii() and subject.isprintable()
+        if not plain or not 0 < len(subject) <= 255:
             raise OidcError("token", "no subject")
-        return subject
+        return str(subject)
 
     def _known(self) -> _Metadata:
         with self._lock:

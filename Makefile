@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo test check bench soak soak-live clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nearmiss demo
@@ -24,6 +24,9 @@ bench: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak
+
+soak-live: $(VENV)/.dev
+	$(BIN)/python -m tests.soak.live
 
 $(VENV)/.demo: pyproject.toml constraints.txt setup.sh
 	PYTHON=$(PYTHON) sh setup.sh demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -16,27 +15,21 @@ from broker.drawing import Clip
 from broker.embedded import LOOPBACK, start_broker
 from broker.mqtt import Session, wait_until
 from broker.wire import Event, LocalEvent, WireSignal
-from edge.demo.draw import Film
-from edge.demo.film import write_video
-from edge.demo.junction import CYCLE_S, GROUPS, SITE_ID, Plan
-from edge.demo.movement import Course, Ride, lane_path
-from edge.demo.setting import SETTINGS, write_site
-from edge.demo.story import FRAME_RATE_HZ, SIZE_M, Actor
+from edge.demo.junction import SITE_ID, Plan
 from edge.demo.truth import true_events
 from edge.outbox import Outbox
 from tests.broker.secure import SecureBroker, secure_broker
 from tests.edge.cameras import RtspCamera
+from tests.edge.filmed import BIN_S, OFFSET_S, car, tell_states, write_film
 from tests.edge.running import Running
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
-TOPIC = "city/junction/signals"
-BIN_S = 60
 SECONDS = 22.0
-# N is red from 12 s on: of its plan, red comes at 17.5 s.
-PLAN = Plan(offset_s=5.5, duration_s=SECONDS)
-# The same from a cycle before: the controller knows since when a state has been.
-BEFORE = Plan(offset_s=PLAN.offset_s, duration_s=CYCLE_S + SECONDS)
+ACTORS = (
+    car("on green", (140, 132, 32), "N", 5.0, 10.0),
+    car("2 s into red", (44, 40, 196), "N", 14.0, 11.0),
+)
 NODE = """
 [node]
 id = "cam-n"
@@ -61,35 +54,6 @@ enabled = false
 """
 
 
-def car(name: str, colour: tuple[int, int, int], leg: str, passes_at: float, speed_mps: float) -> Actor:
-    length_m = SIZE_M["car"][0]
-    ride = Ride(lane_path(leg, "straight"), Course.passing(passes_at, speed_mps), length_m)
-    return Actor(name, "car", ride, colour, ride.span_s)
-
-
-ACTORS = (
-    car("on green", (140, 132, 32), "N", 5.0, 10.0),
-    car("2 s into red", (44, 40, 196), "N", 14.0, 11.0),
-)
-
-
-@pytest.fixture
-def film(tmp_path: Path) -> Path:
-    setting = SETTINGS["afternoon"]
-    drawn = Film(setting.camera, ACTORS, PLAN, light=setting.light, seed=3)
-    path = tmp_path / "film.mp4"
-    write_video(
-        path,
-        (drawn.frame(index / FRAME_RATE_HZ) for index in range(round(SECONDS * FRAME_RATE_HZ))),
-        image_size=setting.camera.image_size,
-        frame_rate_hz=FRAME_RATE_HZ,
-    )
-    write_site(tmp_path / "site.toml", setting.camera)
-    with (tmp_path / "site.toml").open("a") as site:
-        site.write(f'[signal_feed]\ntopic = "{TOPIC}"\n[thresholds]\ntime_bin_s = {BIN_S}\n')
-    return path
-
-
 @pytest.fixture
 def broker() -> Iterator[SecureBroker]:
     with secure_broker(nodes=("cam-n",)) as started:
@@ -97,26 +61,20 @@ def broker() -> Iterator[SecureBroker]:
 
 
 def say(city: Session, zero_s: float, until_s: float) -> None:
-    """Tell the junction's states as a controller does: each change when it comes, and again every second."""
-    said_s = -math.inf
+    """Tell the junction's states twice a second."""
+    said_s = 0.0
     while (now := time.time()) < until_s:
         if now - said_s >= 0.5:
             said_s = now
-            for group in GROUPS:
-                since_s, state = [
-                    (zero_s - CYCLE_S + at, state)
-                    for at, state in BEFORE.changes(group)
-                    if zero_s - CYCLE_S + at <= now
-                ][-1]
-                record = {"group": group, "state": state, "time": since_s, "sigma_s": 0.02}
-                city.publish(TOPIC, json.dumps(record).encode())
+            tell_states(city, zero_s=zero_s, now_s=now)
         city.step(0.02)
 
 
 def test_a_car_over_the_line_on_red_is_a_row_with_a_clip_at_its_true_time(
-    film: Path, broker: SecureBroker, tmp_path: Path
+    broker: SecureBroker, tmp_path: Path
 ) -> None:
-    [truth] = true_events(ACTORS, PLAN)
+    film = write_film(tmp_path, ACTORS, seconds=SECONDS)
+    [truth] = true_events(ACTORS, Plan(offset_s=OFFSET_S, duration_s=SECONDS))
     assert truth.rule == "red_light_entry"
     (tmp_path / "collector.toml").write_text(
         COLLECTOR.format(port=broker.port, tls=broker.tls("collector", "main"))

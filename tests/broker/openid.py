@@ -54,6 +54,7 @@ class OpenId:
         self.asked: list[dict[str, str]] = []  # each authorization request
         self.refused: list[str] = []  # why no token was given
         self.fetched: list[str] = []
+        self.moved: dict[str, str] = {}  # addresses that send elsewhere
 
     def signed(self, claims: Claims) -> str:
         return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
@@ -119,6 +120,10 @@ def openid() -> Iterator[OpenId]:
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 self.send_response(302)
                 self.send_header("location", provider.authorize(query))
+                self.end_headers()
+            elif parts.path in provider.moved:
+                self.send_response(302)
+                self.send_header("location", provider.moved[parts.path])
                 self.end_headers()
             elif parts.path == "/keys":
                 self._say(200, provider.keys())

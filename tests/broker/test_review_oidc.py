@@ -407,6 +407,12 @@ def test_a_provider_that_is_not_sound_is_not_used(door: Door, change: dict[str, 
     assert door.provider.asked == []
 
 
+def test_a_provider_that_sends_elsewhere_is_not_followed(door: Door) -> None:
+    door.provider.moved["/.well-known/openid-configuration"] = door.provider.issuer + "/elsewhere"
+    assert door.browser.get("/login/oidc").status_code == 503
+    assert "/elsewhere" not in door.provider.fetched
+
+
 def test_while_the_provider_is_away_passwords_still_work(
     sqlite_store: Store, clips: ClipFolder, tmp_path: Path, quick_hashes: None
 ) -> None:

@@ -189,6 +189,21 @@ def test_who_has_no_role_left_signs_out(house: House) -> None:
     assert house.ask("POST", "/logout", "account") == 303
 
 
+def test_who_asks_for_what_is_not_theirs_is_in_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.ask("GET", "/plates", "viewer")
+    house.ask("GET", "/events/{id_}", "reviewer", site=ELSEWHERE)
+    house.ask("GET", "/clips/{hash_}", "reviewer", site=ELSEWHERE)
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("review.roles")]
+    elsewhere = "refused: reviewer asked for what is at elm-2nd, which needs the role reviewer there"
+    assert said == [
+        "refused: viewer asked for GET /plates, which needs the role admin",
+        elsewhere,
+        elsewhere,
+    ]
+
+
 def test_lists_show_ones_own_sites_alone(house: House) -> None:
     for path in ("/", "/statistics", "/nodes"):
         headers = {"Cookie": f"{COOKIE}={house.sessions['admin']}"}

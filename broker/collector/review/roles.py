@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -10,6 +11,8 @@ from starlette.routing import Mount
 
 from broker.collector.accounts import ROLES, Role, Who
 from broker.collector.wording import Told
+
+logger = logging.getLogger(__name__)
 
 # Somebody whose roles have all been taken away still has an account: to sign out of it.
 Needed = Literal["account", Role]
@@ -25,6 +28,8 @@ class Needs:
     def __call__(self, request: Request) -> Who:
         who: Who = request.state.who
         if self.role != "account" and not who.may(self.role):
+            where = f"{request.method} {request.scope['route'].path}"
+            logger.warning("refused: %s asked for %s, which needs the role %s", who.name, where, self.role)
             raise HTTPException(403, Told("this needs the role {role}", role=self.role))
         return who
 
@@ -69,6 +74,9 @@ def at(who: Who, role: Role, site: str) -> None:
         HTTPException: 404, as for what is not there: that it is there is not told either.
     """
     if not who.may(role, site):
+        logger.warning(
+            "refused: %s asked for what is at %s, which needs the role %s there", who.name, site, role
+        )
         raise HTTPException(404, Told("there is nothing here for you"))
 
 

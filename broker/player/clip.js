@@ -1,5 +1,7 @@
 /** What a clip says of an instant: where a road user is, what a lamp shows. The records are broker/wire.py's. */
 
+import { distance } from "./geometry.js";
+
 export const SNAP_PX = 4;
 export const SNAP_M = 0.25;
 export const SNAP_DEG = 15;
@@ -58,6 +60,30 @@ export function placeAt(keys, step) {
     m: here[3] === null ? null : [mix(3) * SNAP_M, mix(4) * SNAP_M],
     heading,
   };
+}
+
+/**
+ * Keys with the headings of standing vehicles held: what stands does not turn, its box's noise does.
+ *
+ * Who is slower than half a metre a second keeps the heading it came with, else the one it leaves with.
+ */
+export function steadied(keys, stepS) {
+  const around = Math.max(1, Math.round(0.6 / stepS));
+  const moves = keys.map(([step, , , x, y, heading]) => {
+    if (x === null || heading < 0) return false;
+    const far = [-around, around].map((n) => {
+      const place = placeAt(keys, step + n);
+      return place && place.m ? distance(place.m, metres([x, y])) : 0;
+    });
+    return Math.max(...far) / (around * stepS) > 0.5;
+  });
+  const moving = keys.filter((_, n) => moves[n]);
+  if (!moving.length) return keys;
+  return keys.map((key, n) => {
+    if (moves[n] || key[5] < 0) return key;
+    const before = moving.filter((each) => each[0] < key[0]).pop();
+    return [...key.slice(0, 5), (before || moving[0])[5]];
+  });
 }
 
 export function isHollow(glyph, step) {

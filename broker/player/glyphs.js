@@ -1,32 +1,36 @@
 /** Road users as shapes of one size and colour a class, standing on the road or seen from above. */
 
-import { SIZES, UPRIGHT, isHollow, placeAt } from "./clip.js";
-import { clamp, flipped, hull, lerp, mean } from "./geometry.js";
-import { boxPath, draw, ellipsePath, path, putAt, titled } from "./svg.js";
+import { badgeOf } from "./badges.js";
+import { SIZES, UPRIGHT, isHollow, placeAt, steadied } from "./clip.js";
+import { flipped, hull, lerp, mean } from "./geometry.js";
+import { boxPath, draw, ellipsePath, path, titled } from "./svg.js";
 import { KINDS, say } from "./words.js";
 
 export const TRAIL_S = 2;
 
 /** A shape that stands on the road: an ellipse for a person or rider, a box for a vehicle. */
-export function cameraGlyph(glyph, svg, trails, clip, ground, unit, width, height) {
-  const { group, body, badge } = glyphGroup(glyph, svg, unit);
+export function cameraGlyph(glyph, { bodies, trails, badges }, clip, ground, unit, height) {
+  const { group, body } = glyphGroup(glyph, bodies);
+  const badge = badgeOf(glyph, badges, unit);
+  const keys = steadied(glyph.keys, clip.step_s);
   const lines = UPRIGHT.has(glyph.kind) ? null : draw("path", { class: "nm-edges" });
-  if (lines) group.insertBefore(lines, badge);
+  if (lines) body.after(lines);
   body.setAttribute("stroke-width", unit * 0.28);
   if (lines) lines.setAttribute("stroke-width", unit * 0.18);
   const trail = trails.appendChild(draw("path", { class: `nm-trail nm-kind-${glyph.kind}`, "stroke-width": unit * 0.35 }));
   const footOf = (step) => {
-    const place = placeAt(glyph.keys, step);
+    const place = placeAt(keys, step);
     if (!place) return null;
     if (place.px && (UPRIGHT.has(glyph.kind) || !place.m || !ground)) return place.px;
     return place.m && ground ? ground.project(...place.m) : place.px;
   };
   return (step, blank) => {
-    const place = blank ? null : placeAt(glyph.keys, step);
+    const place = blank ? null : placeAt(keys, step);
     const foot = place && footOf(step);
     group.classList.toggle("nm-gone", !foot);
     trail.setAttribute("d", foot ? trailPath(footOf, step, clip) : "");
-    if (!foot) return;
+    if (badge) badge.group.classList.toggle("nm-gone", !foot);
+    if (!foot) return null;
     group.classList.toggle("nm-hollow", isHollow(glyph, step));
     const under = place.m || (ground ? ground.unproject(...foot) : null);
     const scale = (ground && under && ground.scale(...under)) || { across: height / 18, up: height / 18 };
@@ -34,7 +38,7 @@ export function cameraGlyph(glyph, svg, trails, clip, ground, unit, width, heigh
     let high;
     if (lines && place.m && ground && place.heading !== null) {
       const box = standingBox(place.m, place.heading, size, ground);
-      if (!box) return;
+      if (!box) return null;
       body.setAttribute("d", path(box.hull, true));
       lines.setAttribute("d", path(box.top, true) + path(box.nose, false));
       high = [mean(box.top.map((p) => p[0])), Math.min(...box.top.map((p) => p[1]))];
@@ -46,54 +50,47 @@ export function cameraGlyph(glyph, svg, trails, clip, ground, unit, width, heigh
       if (lines) lines.setAttribute("d", "");
       high = [u, v - tall];
     }
-    putAt(badge, clamp(high[0], unit * 3, width - unit * 3), clamp(high[1] - unit * 1.6, unit * 2, height));
+    return badge && { badge, head: [high[0], high[1] - unit * 0.3], feet: foot };
   };
 }
 
 /** A shape from above: a circle for a person, an oriented rectangle for the rest. */
-export function planGlyph(glyph, svg, trails, clip, unit) {
+export function planGlyph(glyph, { bodies, trails, badges }, clip, unit) {
   if (!glyph.keys.some((key) => key[3] !== null)) return null;
-  const { group, body, badge } = glyphGroup(glyph, svg, unit);
+  const { group, body } = glyphGroup(glyph, bodies);
+  const badge = badgeOf(glyph, badges, unit);
+  const keys = steadied(glyph.keys, clip.step_s);
   const [long, wide] = SIZES[glyph.kind];
   body.setAttribute("stroke-width", unit * 0.28);
   const trail = trails.appendChild(draw("path", { class: `nm-trail nm-kind-${glyph.kind}`, "stroke-width": unit * 0.35 }));
   const at = (step) => {
-    const place = placeAt(glyph.keys, step);
+    const place = placeAt(keys, step);
     return place && place.m ? flipped(place.m) : null;
   };
   return (step, blank) => {
     const here = blank ? null : at(step);
     group.classList.toggle("nm-gone", !here);
     trail.setAttribute("d", here ? trailPath(at, step, clip) : "");
-    if (!here) return;
+    if (badge) badge.group.classList.toggle("nm-gone", !here);
+    if (!here) return null;
     group.classList.toggle("nm-hollow", isHollow(glyph, step));
-    const { heading } = placeAt(glyph.keys, step);
+    const { heading } = placeAt(keys, step);
     if (glyph.kind === "pedestrian" || heading === null) {
       const radius = glyph.kind === "pedestrian" ? Math.max(0.3, unit * 0.8) : (long + wide) / 4;
       body.setAttribute("d", ellipsePath(here[0], here[1], radius, radius));
     } else {
       body.setAttribute("d", planRectangle(here, -heading, Math.max(long, unit * 1.8), Math.max(wide, unit * 0.8)));
     }
-    putAt(badge, here[0], here[1] - Math.max(wide / 2, unit) - unit * 1.7);
+    return badge && { badge, head: [here[0], here[1] - Math.max(wide / 2, unit) - unit * 0.3], feet: here };
   };
 }
 
-export function glyphGroup(glyph, svg, unit) {
-  const group = draw("g", { class: `nm-glyph nm-kind-${glyph.kind} nm-${glyph.role}` });
+function glyphGroup(glyph, bodies) {
+  const group = bodies.appendChild(draw("g", { class: `nm-glyph nm-kind-${glyph.kind} nm-${glyph.role}` }));
   const body = group.appendChild(draw("path", { class: "nm-body" }));
-  const badge = group.appendChild(draw("g", { class: "nm-badge" }));
-  const text = glyph.number === null ? "" : String(glyph.number);
-  if (text) {
-    const half = unit * (1.05 + 0.55 * text.length);
-    badge.append(draw("rect", { x: -half, y: -unit * 1.4, width: 2 * half, height: unit * 2.8, rx: unit * 1.4 }));
-    const label = draw("text", { "font-size": unit * 2.3, "text-anchor": "middle", y: unit * 0.8 });
-    label.textContent = text;
-    badge.append(label);
-  }
-  const name = [say(KINDS[glyph.kind]), text].filter(Boolean).join(" ");
+  const name = [say(KINDS[glyph.kind]), glyph.number].filter((part) => part !== null).join(" ");
   group.append(titled(glyph.role === "other" ? name : say("{name}, has a part in the event", { name })));
-  svg.append(group);
-  return { group, body, badge };
+  return { group, body };
 }
 
 /** The eight corners of a class-sized box on the road, as the camera sees them. */

@@ -2,9 +2,9 @@
 
 import { LAMPS, SIZES, shown, stateAt } from "./clip.js";
 import { make } from "./svg.js";
-import { KINDS, STATES, number, say } from "./words.js";
+import { KINDS, PLACES, STATES, number, say } from "./words.js";
 
-export function lampPanel(clip) {
+export function lampPanel(clip, plate) {
   if (!clip.lamps.length) return null;
   const element = make("ul", { class: "nm-signals", "aria-label": say("Signals") });
   const rows = clip.lamps.map((lamp) => {
@@ -12,6 +12,8 @@ export function lampPanel(clip) {
     const name = make("b", {});
     name.textContent = lamp.group;
     const words = make("span", {});
+    const places = (plate ? plate.zones : []).filter((zone) => zone.group === lamp.group && zone.kind !== "signal_head");
+    if (places.length) row.title = places.map((zone) => `${say(PLACES[zone.kind])} ${zone.id}`).join(", ");
     row.append(make("i", { "aria-hidden": "true" }), name, words);
     element.append(row);
     return { row, words, changes: lamp.changes };
@@ -23,9 +25,11 @@ export function lampPanel(clip) {
         const now = stateAt(changes, time);
         row.dataset.state = shown(now, time) ? LAMPS[now].lit[0] || now : "off";
         const since = changes.filter((change, n) => n > 0 && change.at_s <= time).pop();
+        const state = say(STATES[now]);
+        // Before its first change in the clip it has been so for as long as the clip shows, and longer.
         words.textContent = since
-          ? say("{state}, {n} s", { state: say(STATES[now]), n: number(time - since.at_s, 1) })
-          : say(STATES[now]);
+          ? say("{state}, {n} s", { state, n: number(time - since.at_s, 1) })
+          : say("{state}, more than {n} s", { state, n: number(time - clip.start_s, 1) });
       }
     },
   };
@@ -54,5 +58,7 @@ export function legend(clip) {
   const keys = make("p", {});
   keys.textContent = say("Keys: space play, ← → 0.1 s (shift: 1 s), 0 the event, home and end, + − speed, L loop.");
   box.append(summary, list, words, keys);
+  // Where there is room, what a hollow shape means need not be looked for.
+  box.open = matchMedia("(min-width: 62rem) and (min-height: 40rem)").matches;
   return box;
 }

@@ -38,7 +38,7 @@ export function mount(element, { clip, plate = null, event = null }) {
   const views = [cameraView(clip, plate), planView(clip, plate)].filter(Boolean);
   const holder = make("div", { class: `nm-views nm-${views.length}` });
   views.forEach((view) => holder.append(view.figure));
-  const lamps = lampPanel(clip);
+  const lamps = lampPanel(clip, plate);
   const bar = controls(start, end);
   player.append(holder, bar.element);
   const foot = make("div", { class: "nm-foot" });

@@ -1,5 +1,6 @@
 /** The two views of a clip: as the camera stands, and from above. */
 
+import { arrange } from "./badges.js";
 import { metres, placeAt } from "./clip.js";
 import { distance, flipped } from "./geometry.js";
 import { cameraGlyph, planGlyph } from "./glyphs.js";
@@ -7,7 +8,7 @@ import { groundOf } from "./ground.js";
 import { blankShape, furniture, moverShapes, spotShape } from "./marks.js";
 import { draw, make } from "./svg.js";
 import { say } from "./words.js";
-import { zoneShape } from "./zones.js";
+import { groupNames, zoneShape } from "./zones.js";
 
 /** The camera's view: the plate or the plan as the camera sees it, and shapes standing on the road. */
 export function cameraView(clip, plate) {
@@ -18,25 +19,27 @@ export function cameraView(clip, plate) {
   const { figure, svg, stage } = frame("nm-camera", [0, 0, width, height], say("Camera"), say("as the camera stands"));
   if (plate.background) stage.prepend(backgroundOf(plate.background, width, height));
   else svg.append(draw("rect", { class: "nm-nothing", width, height }));
-  const zones = draw("g", { class: plate.background ? "nm-zones" : "nm-zones nm-schematic" });
+  const layers = layersOf(plate.background ? "nm-zones" : "nm-zones nm-schematic");
   const onRoad = ground && ((point) => ground.project(...point));
   const lamps = plate.zones
-    .map((zone) => zoneShape(zone, zone.outline_px, zones, clip, unit, onRoad))
+    .map((zone) => zoneShape(zone, zone.outline_px, layers, clip, unit, onRoad))
     .filter(Boolean);
-  svg.append(zones);
+  svg.append(layers.zones);
   const movers = moverShapes(clip, svg);
+  svg.append(layers.trails, layers.bodies, layers.over);
   const spot = clip.spot && ground ? ground.project(...metres(clip.spot)) : null;
   const mark = spot ? spotShape(svg, spot, unit * 2.4) : null;
-  const trails = svg.appendChild(draw("g", { class: "nm-trails" }));
-  const glyphs = clip.glyphs.map((glyph) => cameraGlyph(glyph, svg, trails, clip, ground, unit, width, height));
-  const blankness = blankShape(svg, [0, 0, width, height], unit);
+  svg.append(layers.badges);
+  const glyphs = clip.glyphs.map((glyph) => cameraGlyph(glyph, layers, clip, ground, unit, height));
+  const box = [0, 0, width, height];
+  const blankness = blankShape(svg, box, unit);
   return {
     figure,
     draw(step, time, blank) {
       lamps.forEach((lamp) => lamp(time));
       movers(step, blank);
       if (mark) mark(time);
-      glyphs.forEach((glyph) => glyph(step, blank));
+      arrange(glyphs.map((glyph) => glyph(step, blank)).filter(Boolean), unit, box);
       blankness(blank);
     },
   };
@@ -50,13 +53,15 @@ export function planView(clip, plate) {
   const unit = Math.max(width, height) / 100;
   const { figure, svg } = frame("nm-plan", box, say("From above"), say("metres, north up"));
   svg.append(draw("rect", { class: "nm-ground", x: left, y: top, width, height }));
-  const zones = svg.appendChild(draw("g", { class: "nm-zones nm-schematic" }));
+  const layers = layersOf("nm-zones nm-schematic");
+  svg.append(layers.zones, layers.trails, layers.bodies, layers.over);
   const lamps = (plate ? plate.zones : [])
-    .map((zone) => zoneShape(zone, zone.outline_m && zone.outline_m.map(flipped), zones, clip, unit, flipped))
+    .map((zone) => zoneShape(zone, zone.outline_m && zone.outline_m.map(flipped), layers, clip, unit, flipped))
     .filter(Boolean);
   const mark = clip.spot ? spotShape(svg, flipped(metres(clip.spot)), unit * 2.4) : null;
-  const trails = svg.appendChild(draw("g", { class: "nm-trails" }));
-  const glyphs = clip.glyphs.map((glyph) => planGlyph(glyph, svg, trails, clip, unit)).filter(Boolean);
+  groupNames(plate ? plate.zones : [], layers.over, unit);
+  svg.append(layers.badges);
+  const glyphs = clip.glyphs.map((glyph) => planGlyph(glyph, layers, clip, unit)).filter(Boolean);
   furniture(svg, box, unit);
   const blankness = blankShape(svg, box, unit);
   return {
@@ -64,13 +69,25 @@ export function planView(clip, plate) {
     draw(step, time, blank) {
       lamps.forEach((lamp) => lamp(time));
       if (mark) mark(time);
-      glyphs.forEach((glyph) => glyph(step, blank));
+      arrange(glyphs.map((glyph) => glyph(step, blank)).filter(Boolean), unit, box);
       blankness(blank);
     },
   };
 }
 
-export function frame(kind, box, title, words) {
+/** What lies over what: places of the site, ways, road users, stop lines and ring, numbers. */
+function layersOf(zones) {
+  const layer = (kind) => draw("g", { class: kind });
+  return {
+    zones: layer(zones),
+    trails: layer("nm-trails"),
+    bodies: layer("nm-bodies"),
+    over: layer(zones),
+    badges: layer("nm-badges"),
+  };
+}
+
+function frame(kind, box, title, words) {
   const figure = make("figure", { class: `nm-view ${kind}` });
   const stage = make("div", { class: "nm-stage" });
   const svg = draw("svg", { viewBox: box.join(" "), role: "img", "aria-label": `${title}, ${words}` });

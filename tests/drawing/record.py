@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from broker.drawing import Clip, Plate
 from edge.analyze import line_of
 from edge.demo.junction import START
 from edge.demo.recording import open_recording, write_recording
 from edge.demo.setting import SETTINGS
-from edge.demo.story import DURATION_S, Actor
+from edge.demo.story import DURATION_S, SIZE_M, Actor
 from edge.rules.finding import Finding
 from edge.scene import VULNERABLE, RoadUser, Scene
 from tests.drawing.claims import Claim, plan
@@ -22,6 +24,8 @@ from tests.drawing.claims import Claim, plan
 # A claim is made when the rules would make theirs: a little after the instant.
 JUDGED_AFTER_S = 0.6
 FURTHEST_M = 3.0
+# So long before and after two are near each other their paths may cross.
+MEETING_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Claims:
         if first is None or (claim.second is not None and second is None):
             return None
         users = [user for user in (first, second) if user is not None]
+        x, y = _spot(claim, first)
         return Finding(
             rule=claim.rule,
             outcome="occurred",
@@ -73,11 +78,32 @@ class Claims:
             road_user=claim.actor.kind,
             signal=None,
             measures={},
-            x=sum(user.x for user in users) / len(users),
-            y=sum(user.y for user in users) / len(users),
+            x=x,
+            y=y,
             tracks=tuple(user.track for user in users),
             road_user2=None if claim.second is None else claim.second.kind,
         )
+
+
+def _spot(claim: Claim, user: RoadUser) -> tuple[float, float]:
+    """Return where the rules would say it was: where paths meet, a vehicle's front, a pedestrian's feet."""
+    if claim.second is not None:
+        return _meeting(claim.actor, claim.second, claim.time)
+    if claim.rule != "red_light_entry":
+        return user.x, user.y
+    (x, y), heading_deg = (np.asarray(value) for value in claim.actor.movement.at(claim.time))
+    ahead, half = math.radians(float(heading_deg)), SIZE_M[claim.actor.kind][0] / 2
+    return float(x) + half * math.cos(ahead), float(y) + half * math.sin(ahead)
+
+
+def _meeting(first: Actor, second: Actor, time: float) -> tuple[float, float]:
+    """Return where the two paths come nearest, at whatever times: the middle of the conflict area."""
+    times = np.arange(time - MEETING_S, time + MEETING_S, 0.1)
+    ways = [np.asarray(actor.movement.at(times)[0]) for actor in (first, second)]
+    apart = np.linalg.norm(ways[0][:, None] - ways[1][None], axis=2)
+    one, other = np.unravel_index(int(np.nanargmin(apart)), apart.shape)
+    x, y = (ways[0][one] + ways[1][other]) / 2
+    return float(x), float(y)
 
 
 def _nearest(scene: Scene, actor: Actor, time: float) -> RoadUser | None:

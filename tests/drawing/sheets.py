@@ -15,7 +15,7 @@ from broker.collector.review.words import RULES
 from tests.browser import launched
 from tests.drawing.record import Recorded
 
-INSTANTS_S = (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
+INSTANTS_S = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.5, 4.8)
 _PAGE = (Path(__file__).parent / "sheet.html").read_text()
 HOW = """# Decide from the drawing alone
 

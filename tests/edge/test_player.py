@@ -266,8 +266,60 @@ def test_lamps_are_drawn_from_data(page: Any) -> None:
 def test_what_has_no_motion_is_hollow_and_the_legend_says_so(page: Any) -> None:
     assert "nm-hollow" in str(page.locator(".nm-camera .nm-kind-pedestrian.nm-glyph").get_attribute("class"))
     assert "nm-hollow" not in str(page.locator(".nm-camera .nm-kind-car.nm-glyph").get_attribute("class"))
-    page.locator(".nm-legend summary").click()
     assert "hollow: nothing moved in its box" in page.locator(".nm-legend").inner_text()
+
+
+def test_who_stands_keeps_the_heading_they_came_with(page: Any) -> None:
+    """A standing box turns by the noise of its sides; what is drawn does not."""
+    turned = page.evaluate(
+        """async () => {
+          const { steadied } = await import("/clip.js");
+          const key = (step, y, heading) => [step, null, null, 0, y, heading];
+          const ways = [[0, 0, 6], [10, 40, 6], [20, 44, 6], [30, 44, 7], [40, 44, 5], [50, 44, 7]];
+          const drive = ways.map((way) => key(...way));
+          const parked = [key(0, 0, 3), key(50, 0, 4)];
+          return [steadied(drive, 0.1).map((each) => each[5]), steadied(parked, 0.1).map((each) => each[5])];
+        }"""
+    )
+    assert turned == [[6, 6, 6, 6, 6, 6], [3, 4]], "who never moves is drawn as it was seen"
+
+
+def test_numbers_cover_neither_feet_nor_each_other(page: Any) -> None:
+    apart = page.evaluate(
+        """async () => {
+          const { arrange, badgeOf } = await import("/badges.js");
+          const layer = document.createElementNS("http://www.w3.org/2000/svg", "g");
+          const wanted = [[50, 50], [51, 50], [50, 47], [52, 46], [49, 44]].map(([x, y], n) => {
+            const role = n ? "other" : "first";
+            const badge = badgeOf({ kind: "pedestrian", number: n + 1, role }, layer, 1);
+            return { badge, head: [x, y - 2], feet: [x, y] };
+          });
+          arrange(wanted, 1, [0, 0, 100, 60]);
+          return wanted.map(({ badge, feet }) => {
+            const [x, y] = badge.group.getAttribute("transform").match(/-?[\\d.]+/g).map(Number);
+            return { x, y, w: badge.half, h: badge.tall, feet };
+          });
+        }"""
+    )
+    for n, one in enumerate(apart):
+        for other in apart[n + 1 :]:
+            beside = abs(one["x"] - other["x"]) >= one["w"] + other["w"] - 1e-3
+            assert beside or abs(one["y"] - other["y"]) >= one["h"] + other["h"] - 1e-3
+        for fx, fy in (each["feet"] for each in apart):
+            assert abs(one["x"] - fx) >= one["w"] or abs(one["y"] - fy) >= one["h"]
+
+
+def test_a_stop_line_is_not_hidden_by_who_stands_on_it(page: Any) -> None:
+    order = page.evaluate(
+        "[...document.querySelectorAll('.nm-plan .nm-body, .nm-plan .nm-stop_line')].map(e => e.classList[0])"
+    )
+    assert order[-1] == "nm-zone" and "nm-body" in order
+
+
+def test_lamps_are_named_at_their_places(page: Any) -> None:
+    assert set(page.locator(".nm-plan .nm-group").all_text_contents()) == {"N", "ped"}
+    page.evaluate("player.seek(-4.9)")
+    assert "green, more than" in page.locator(".nm-signals li").first.inner_text()
 
 
 def test_a_blank_instant_shows_nobody_and_says_why(page: Any) -> None:

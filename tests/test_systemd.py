@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,27 @@ def test_systemd_finds_little_exposed(unit: Path) -> None:
     level = re.search(r"exposure level for \S+: ([0-9.]+)", said.stdout)
     assert level is not None, said.stdout + said.stderr
     assert float(level[1]) <= MOST_EXPOSED, said.stdout
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_understands_every_line_of_a_unit(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here (apt-get install systemd)")
+    program = Path(sys.executable).with_name("nearmiss")
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("/opt/nearmiss/.venv/bin/nearmiss", str(program)))
+    for more in unit.parent.glob(f"{unit.stem}-*.conf"):  # what `systemctl edit` would put beside it
+        (tmp_path / f"{unit.name}.d").mkdir(exist_ok=True)
+        shutil.copy(more, tmp_path / f"{unit.name}.d")
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(copy)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )
+    about = [line for line in said.stderr.splitlines() if unit.stem in line]
+    assert (said.returncode, about) == (0, []), said.stderr
 
 
 def test_there_is_a_unit_for_each_daemon() -> None:

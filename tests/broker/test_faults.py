@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -25,7 +26,7 @@ from broker.embedded import mosquitto_path, start_broker
 from broker.mqtt import Session, wait_until
 from broker.topics import MAX_BYTES, Address
 from edge.outbox import Outbox
-from tests.broker.records import NODE, SITE, event, status
+from tests.broker.records import NODE, SITE, clip, event, status
 from tests.broker.test_two_collectors import publisher
 
 HERE = Address(SITE, NODE, "event")
@@ -86,6 +87,25 @@ def test_a_full_disk_gives_no_receipt_says_so_and_recovers(
     assert sum("the store fails" in message for message in caplog.messages) >= 1
     assert "the store takes messages again" in caplog.messages
     store.close()
+
+
+def test_a_full_disk_of_clips_gives_no_receipt_and_leaves_nothing_half_written(
+    small_disk: Path, sqlite_store: Store
+) -> None:
+    intake, payload = Intake(sqlite_store, ClipFolder(small_disk / "clips")), clip().encode()
+    message = (HERE.to("clip").topic, payload)
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    with pytest.raises(OSError, match="No space left"):
+        intake.take([message])
+    assert [path for path in (small_disk / "clips").rglob("*") if path.is_file()] == []
+    ballast.unlink()
+    [(_, receipt)] = intake.take([message])
+    [kept] = [path for path in (small_disk / "clips").rglob("*") if path.is_file()]
+    assert receipt.hashes == (kept.stem,)
+    assert kept.read_bytes() == payload
 
 
 @pytest.mark.parametrize("step_s", [-86_400, 86_400], ids=["a day back", "a day on"])

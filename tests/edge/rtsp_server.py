@@ -22,7 +22,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 — versions ar
 class Camera:
     def __init__(self, port: str, size: str, rate: str, film: str | None = None) -> None:
         Gst.init(None)
-        self.size, self.rate, self.film = size, rate, film
+        self.size, self.rate, self.film, self.pattern = size, rate, film, "ball"
         self.loop = GLib.MainLoop()
         server = GstRtspServer.RTSPServer()
         server.set_address("127.0.0.1")
@@ -58,7 +58,7 @@ class Camera:
                 f"( filesrc location={self.film} ! qtdemux ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
             )
         return (
-            "( videotestsrc name=street is-live=true pattern=ball ! videoscale ! videorate "
+            f"( videotestsrc name=street is-live=true pattern={self.pattern} ! videoscale ! videorate "
             f"! capsfilter name=caps caps={self.caps()} "
             "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 "
             "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
@@ -77,11 +77,13 @@ class Camera:
             self.size = words[1]
         elif words[0] == "rate":
             self.rate = words[1]
+        elif words[0] == "still":
+            self.pattern = "blue"
         self.factory.set_launch(self.launch())  # for who comes later
         for media in self.media:
             element = media.get_element()
             if words[0] == "still":
-                element.get_by_name("street").set_property("pattern", "blue")
+                element.get_by_name("street").set_property("pattern", self.pattern)
             else:
                 element.get_by_name("caps").set_property("caps", Gst.Caps.from_string(self.caps()))
         return True

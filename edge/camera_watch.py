@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 State = Literal["unknown", "steady", "moved"]
 
 EVERY_S = 1.0
+# With the gate, whose frames cost so little that this look is a tenth of them.
+EVERY_GATED_S = 2.0
 # A shift is told to a tenth of a structure pixel, half a pixel at dusk (`nearmiss bench --only drift`).
 MOVED_STRUCTURE_PX = 0.75
 # The state changes when most of the last looks say so: a gust of wind, or a truck, is not a moved camera.
@@ -66,8 +68,14 @@ class CameraWatch:
     """
 
     def __init__(
-        self, structure: Structure | None, *, plane: Plane | None, image_size: tuple[int, int]
+        self,
+        structure: Structure | None,
+        *,
+        plane: Plane | None,
+        image_size: tuple[int, int],
+        every_s: float = EVERY_S,
     ) -> None:
+        self._every_s = every_s
         self._structure = structure
         self._plane = plane
         self._image_size = image_size
@@ -88,8 +96,8 @@ class CameraWatch:
 
     def trusted(self, image: NDArray[np.uint8], boxes_px: NDArray[np.float32], time: float) -> bool:
         """Return whether positions of this frame can be trusted; looks at it where a look is due."""
-        if time >= self._next or time < self._next - 10 * EVERY_S:
-            self._next = time + EVERY_S
+        if time >= self._next or time < self._next - 10 * self._every_s:
+            self._next = time + self._every_s
             self._look(image, boxes_px, time)
         return self.steady
 

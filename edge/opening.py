@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 
 USUAL_RATE_HZ = 15.0
+# Of a camera's priority beside the shared detector.
+YIELDS = 5
 
 
 class OpenSource(Protocol):
@@ -225,12 +227,21 @@ def detector_of(
         rate_hz = source.rate_hz if source.rate_hz and source.rate_hz <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
         return MotionDetector(source.image_size, plane, frame_rate_hz=rate_hz, ignored_px=ignored_px)
     if shared and (socket := os.environ.get(SHARED_DETECTOR)):
-        from models.shared import SharedDetector
-
-        return SharedDetector(Path(socket))
+        return shared_detector(Path(socket))
     from models.zoo import load
 
     return load(model, provider=provider, threads=threads)
+
+
+def shared_detector(socket: Path) -> Detector:
+    """Return the detector that cameras of this machine share, and let this process yield to it.
+
+    It is what all of them wait for: on two cores the lines of sixteen cameras would else take its turns.
+    """
+    from models.shared import SharedDetector
+
+    os.setpriority(os.PRIO_PROCESS, 0, max(YIELDS, os.getpriority(os.PRIO_PROCESS, 0)))
+    return SharedDetector(socket)
 
 
 def _changing_px(site: Site) -> list[tuple[float, float, float, float]]:

@@ -108,21 +108,24 @@ class SharedDetectorProcess:
     def _keep(self) -> None:
         """Look after the process until the end."""
         pause_s, asked = _SOONEST_S, time.monotonic()
+        # A process that was started again has to load its libraries and its network first, which takes long
+        # on a busy host; until it has answered once it has the time of a first start.
+        answered = True
         while not self._ending.wait(_LOOK_EVERY_S):
             process = self._process
             assert process is not None
-            if process.poll() is None and time.monotonic() - asked >= _ASK_EVERY_S:
-                asked = time.monotonic()
+            if process.poll() is None and time.monotonic() - asked >= (_ASK_EVERY_S if answered else 0):
                 if self._answers(within_s=HANGS_AFTER_S):
-                    pause_s = _SOONEST_S
-                else:
+                    pause_s, answered, asked = _SOONEST_S, True, time.monotonic()
+                elif answered or time.monotonic() - asked > READY_WITHIN_S:
                     logger.warning("the shared detector hangs; it is ended and started again")
                     process.kill()
+                    process.wait()
             if process.poll() is not None:
                 logger.warning("the shared detector ended (%s); it is started again", process.returncode)
                 with contextlib.suppress(OSError, ValueError):
                     process.communicate(timeout=1)
                 self._ending.wait(pause_s)
-                pause_s, asked = min(2 * pause_s, _LATEST_S), time.monotonic()
+                pause_s, asked, answered = min(2 * pause_s, _LATEST_S), time.monotonic(), False
                 self.restarts += 1
                 self._start()

@@ -66,6 +66,10 @@ class Server:
             ]
             if batch:
                 self._look(batch)
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
 
     def _hear(self, timeout_s: float | None) -> None:
         """Take what has come; waits where nobody waits for a look."""

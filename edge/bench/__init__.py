@@ -17,6 +17,7 @@ SECTIONS = (
     "speed",
     "work",
     "detectors",
+    "prices",
     "gate",
     "cameras",
     "memory",

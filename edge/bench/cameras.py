@@ -22,8 +22,9 @@ from edge.bench import ordinary
 from edge.bench.section import Section
 from edge.frame import Frame, Gap, Source
 
-MODEL = Path("weights/deimv2-femto.onnx")
-STREAMS = (1, 4, 8, 16)
+FEMTO, ATTO = "deimv2-femto", "deimv2-atto"
+# The network and how many streams: the smaller one goes farther.
+RUNS = ((FEMTO, 1), (FEMTO, 4), (FEMTO, 8), (FEMTO, 16), (ATTO, 16))
 RATE_HZ = 5.0
 SECONDS = 40.0
 GOAL_MB = 150.0
@@ -48,8 +49,8 @@ def measure(data: Path) -> Section:
     with tempfile.TemporaryDirectory() as name:
         street = Path(name) / "street"
         ordinary.draw(street, frame_rate_hz=RATE_HZ)
-        for count in STREAMS:
-            with SharedDetectorProcess(str(data / MODEL), threads=1) as shared:
+        for model, count in RUNS:
+            with SharedDetectorProcess(str(data / "weights" / f"{model}.onnx"), threads=1) as shared:
                 streams = replayed(count, street=street, socket=shared.path, seconds=SECONDS)
                 detector_mb = pss_mb(shared.pid or 0)
             early, late = (
@@ -61,6 +62,7 @@ def measure(data: Path) -> Section:
             looked = sum(each.looks for each in streams) / max(sum(each.frames for each in streams), 1)
             rows.append(
                 (
+                    model,
                     str(count),
                     f"{looked:.2f}",
                     f"{early:.2f}",
@@ -70,13 +72,22 @@ def measure(data: Path) -> Section:
                     f"{detector_mb:.0f}",
                 )
             )
-            numbers[str(count)] = {
+            numbers[f"{model} {count}"] = {
                 "looked_share": looked, "early_lag_s": early, "late_lag_s": late, "worst_late_lag_s": worst,
                 "pss_mb_per_stream": memory, "detector_pss_mb": detector_mb,
             }  # fmt: skip
     return Section(
-        title=f"Ordinary streets of {RATE_HZ:g} Hz, {SECONDS:g} s: one deimv2-femto, {os.cpu_count()} cores",
-        columns=("streams", "looked at", "lag early s", "lag late s", "worst", "PSS MB each", "detector MB"),
+        title=f"Ordinary streets of {RATE_HZ:g} Hz, {SECONDS:g} s: one detector, {os.cpu_count()} cores",
+        columns=(
+            "detector",
+            "streams",
+            "looked at",
+            "lag early s",
+            "lag late s",
+            "worst",
+            "PSS MB each",
+            "detector MB",
+        ),
         rows=rows,
         numbers=numbers,
         remarks=(
@@ -127,10 +138,9 @@ def _stream(out: Connection, street: Path, socket: Path, seconds: float) -> None
     from calibration.plane import plane_of
     from calibration.site import load_site
     from edge.analyze import line_of
-    from edge.opening import Inputs
+    from edge.opening import Inputs, shared_detector
     from edge.signals.history import SignalHistory
     from edge.sources.file import open_video
-    from models.shared import SharedDetector
 
     site = load_site(street / "site.toml")
     plane = plane_of(site)
@@ -140,7 +150,7 @@ def _stream(out: Connection, street: Path, socket: Path, seconds: float) -> None
     with open_video(street / "video.mp4") as source:
         inputs = Inputs(
             site=site, plane=plane, signals=SignalHistory(), signals_given=False, source=source,
-            detector=SharedDetector(socket), mode="schematic", threads=1, gated=True,
+            detector=shared_detector(socket), mode="schematic", threads=1, gated=True,
         )  # fmt: skip
         line, _, _ = line_of(inputs)
         out.send("ready")

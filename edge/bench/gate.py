@@ -209,14 +209,15 @@ def _ratios(street: Street, model: str) -> tuple[list[float], int]:
     detector = load(model, threads=threads)
     ratios = []
     for _ in range(ROUNDS):
-        before_s = _bare_s(detector)
+        before_s = bare_s(detector)
         run = passed(street, model, gated=True, network=True)
-        bare_s = (before_s + _bare_s(detector)) / 2
-        ratios.append(bare_s * run.frames / run.wall_s)
+        frame_s = (before_s + bare_s(detector)) / 2
+        ratios.append(frame_s * run.frames / run.wall_s)
     return ratios, threads
 
 
-def _bare_s(detector: OnnxDetector, count: int = 150) -> float:
+def bare_s(detector: OnnxDetector, count: int = 150) -> float:
+    """Return the seconds that bare inference of a frame takes."""
     begin = time.perf_counter()
     for _ in range(count):
         detector.infer()

@@ -13,6 +13,7 @@ from calibration.tsai import load_tsai
 from edge.errors import InputError
 
 VIDEO = Path("pets2009/s2l1.mp4")
+TRUTH = Path("pets2009/PETS2009-S2L1.xml")
 CALIBRATION = Path("pets2009/View_001.xml")
 IMAGE_SIZE = (480, 360)
 _FURTHEST_M = 60.0
@@ -44,6 +45,15 @@ def video(data: Path) -> Path:
         InputError: it is not in the folder of data.
     """
     return _there(data / VIDEO)
+
+
+def truth(data: Path) -> Path:
+    """Return the boxes drawn by hand.
+
+    Raises:
+        InputError: they are not in the folder of data.
+    """
+    return _there(data / TRUTH)
 
 
 def write_site(path: Path, data: Path) -> Path:

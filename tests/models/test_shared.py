@@ -9,16 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import shared_wire
+from models import shared_process, shared_wire
 from models.card import ModelError
 from models.decode import Candidates
+from models.onnx import OnnxDetector
 from models.shared import DetectorGoneError, SharedDetector
 from models.shared_process import SharedDetectorProcess
+from models.shared_server import Server
 from models.zoo import load
 from tests.models.graphs import card_text, constant_model
 
@@ -95,6 +98,70 @@ def test_killed_it_comes_back_and_the_frame_is_looked_at(model: Path) -> None:
         assert len(shared.detect(picture(2))) == 2
         assert shared.restarts == 1 and running.restarts == 1
         shared.close()
+
+
+def test_hanging_it_is_ended_and_the_frame_is_looked_at(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_process, "HANGS_AFTER_S", 0.5)
+    monkeypatch.setattr(shared_process, "_ASK_EVERY_S", 0.2)
+    with SharedDetectorProcess(str(model), threads=1) as running:
+        shared = SharedDetector(running.path, back_within_s=60.0)
+        shared.detect(picture(1))
+        hanging = running.pid
+        assert hanging is not None
+        os.kill(hanging, signal.SIGSTOP)
+        assert len(shared.detect(picture(2))) == 2
+        assert running.pid != hanging and running.restarts >= 1
+        shared.close()
+
+
+def test_cameras_that_wait_are_looked_at_in_one_run(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = load(str(model), threads=1)
+    batches: list[int] = []
+    both_asked = threading.Event()
+
+    class Open:
+        """The model as if its file left the number of images open."""
+
+        card, provider, most_at_once = detector.card, detector.provider, 4
+
+        def candidates(self, canvases: list[NDArray[np.uint8]]) -> list[Candidates]:
+            batches.append(len(canvases))
+            both_asked.wait(10.0)  # meanwhile the others ask
+            return [detector.candidates([canvas])[0] for canvas in canvases]
+
+    server = Server(tmp_path / "socket", cast("OnnxDetector", Open()))
+    near, far = os.pipe()
+    server.end_with(near)
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    cameras = [SharedDetector(tmp_path / "socket") for _ in range(4)]
+    answers: list[Any] = [None] * 4
+
+    def ask(number: int) -> None:
+        answers[number] = cameras[number].detect(picture(number))
+
+    asking = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    asking[0].start()
+    while not batches:
+        time.sleep(0.01)
+    for each in asking[1:]:
+        each.start()
+    while any(not each.is_alive() for each in asking[1:]):
+        time.sleep(0.01)
+    time.sleep(0.3)  # their requests lie in the socket
+    both_asked.set()
+    for each in asking:
+        each.join()
+    os.close(far)
+    serving.join()
+    assert batches == [1, 3]
+    for number, found in enumerate(answers):
+        np.testing.assert_array_equal(found.boxes_px, detector.detect(picture(number)).boxes_px)
+    for camera in cameras:
+        camera.close()
+    os.close(near)
 
 
 def test_gone_for_good_it_is_told(tmp_path: Path, model: Path) -> None:

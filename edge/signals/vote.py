@@ -14,8 +14,9 @@ from edge.scene import SignalReading, State
 from edge.signals.history import LiveHistory, Shown
 
 Aspects = Literal["vehicle", "pedestrian"]
-# What one frame seemed to show: which lamps are lit, none, or nobody can tell (occluded, contradictory).
-Label = Literal["red", "red_amber", "amber", "green", "none", "unsure"]
+# What one frame seemed to show: which lamps are lit; none; none, yet in the dark it may be hidden (black);
+# one between lit and unlit (dim); or nobody can tell (occluded, contradictory).
+Label = Literal["red", "red_amber", "amber", "green", "none", "black", "dim", "unsure"]
 
 # A change the programme makes anyway needs a quarter of a second of agreement.
 QUICK_S = 0.25
@@ -27,13 +28,19 @@ LONGEST_BLINK_S = 1.0
 SHORTEST_BLINK_S = 0.25
 # Of a flash that goes on, a lit stretch longer than this is perhaps its end.
 PERHAPS_STEADY_S = 0.8
-DARK_S = 3.0
+# Nobody is accused by a dark head, so there is time: LEDs that beat with the frames are unseen for seconds.
+DARK_S = 7.0
 HALF_BLINK_S = 0.5
 # A truck before the head hides it for seconds. No programme leaves a state and is back in less than this:
 # the shortest amber is 3 s (MUTCD 4F.17), and red follows it.
 BRIDGE_S = 3.0
 # Frames that seemed to show something else for this long are noise.
 GLITCH_S = 0.2
+# A lamp that is switched off is dark within a frame, a bulb within a tenth of a second. One that fades for
+# longer has LEDs that beat with the frames: that it is not seen says nothing.
+FADE_S = 0.15
+# Unlit for so long between two lit frames is between two pulses of an LED: no flash is as short.
+FLICKER_S = 0.201
 # Flashes are looked for this far back.
 WINDOW_S = 6.0
 # Without a frame for this long nothing is known.
@@ -60,13 +67,17 @@ _FLASHING: dict[Aspects, dict[Label, State]] = {
 
 @dataclass(slots=True)
 class _Run:
-    """Frames in a row with one label; ``before`` is the time of the frame ahead of the first."""
+    """Frames in a row with one label; ``before`` is the time of the frame ahead of the first.
+
+    ``black``: some of its frames showed no lamp in surroundings too dark to tell whether it is hidden.
+    """
 
     label: Label
     before: float
     start: float
     last: float
     frames: int = 1
+    black: bool = False
 
     @property
     def length_s(self) -> float:
@@ -94,11 +105,7 @@ class Vote:
         if time - last > SILENCE_S:
             self._doubt()
             self._state, self._blinking, self._runs = "unknown", None, []
-        if self._runs and self._runs[-1].label == label:
-            self._runs[-1].last = time
-            self._runs[-1].frames += 1
-        else:
-            self._runs.append(_Run(label, last, time, time))
+        self._extend(label, last, time)
         self._runs = [run for run in self._runs if time - run.last <= WINDOW_S]
         flash = self._flash()
         if flash is not None and self._blinking != flash.label:
@@ -106,8 +113,29 @@ class Vote:
         elif self._fits():
             self._agree(time)
         elif not self._settled():
+            if self._blinking is not None and self._runs[-1].label == self._blinking:
+                # Too long lit for a flash: from when it came on last nobody knows.
+                self._agreed = min(self._agreed, self._runs[-1].before)
             self._doubt()
         self._history.heard(self._group, time)
+
+    def _extend(self, label: Label, last: float, time: float) -> None:
+        black = label == "black"
+        label = "none" if black else label
+        runs = self._runs
+        if label == "none" and runs and runs[-1].label == "dim" and runs[-1].last - runs[-1].before >= FADE_S:
+            label = "dim"  # it faded away
+        blink = (
+            len(runs) > 1 and label in _LIT and runs[-2].label == label and runs[-1].label in ("none", "dim")
+        )
+        if blink and time - runs[-2].last <= FLICKER_S:
+            runs.pop()  # LEDs on mains, seen between two of their pulses
+        if runs and runs[-1].label == label:
+            runs[-1].last = time
+            runs[-1].frames += 1
+            runs[-1].black |= black
+        else:
+            runs.append(_Run(label, last, time, time, black=black))
 
     def _fits(self) -> bool:
         """Whether the last frame fits the state in force, and nothing that mattered came in between."""
@@ -150,10 +178,10 @@ class Vote:
         """Put the last run's state in force if it lasted long enough; returns whether it did."""
         run = self._runs[-1]
         if run.label == "none":
-            if run.length_s < DARK_S:
+            if run.length_s < DARK_S or run.black:
                 return False
             self._confirm("dark", run, blinking=None)
-        elif run.label == "unsure":
+        elif run.label == "unsure" or run.label == "dim" or run.label == "black":
             return False
         else:
             quick = self._blinking is None and (self._state, run.label) in _EXPECTED[self._aspects]
@@ -171,6 +199,7 @@ class Vote:
     def _doubt(self) -> None:
         """Say that nothing is known from the first frame on that did not fit."""
         if not self._doubted and math.isfinite(self._agreed):
+            self._history.retract(self._group, _just_after(self._agreed))
             self._history.append(Shown(_just_after(self._agreed), self._reading("unknown", None, math.inf)))
         self._doubted = True
         if self._runs and self._runs[-1].last - self._agreed > BRIDGE_S + STEADY_S:

@@ -226,3 +226,26 @@ def test_the_red_of_a_real_crosswalk(data: Path) -> None:
     )
     assert known["N", "red"] > 0.85 * frames and known["walk", "red"] > 0.85 * frames  # the vote takes 1.2 s
     assert {state for group, state in known if group == "wall"} <= {"dark", "unknown"}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", ["strudl_vid0.mp4", "strudl_vid1.mp4"])
+def test_heads_seen_from_behind_and_from_the_side_show_nothing(data: Path, clip: str) -> None:
+    """Whether their lamps are lit nobody can tell from there, so nothing may be claimed but dark."""
+    import av
+
+    regions = {
+        "N1": ([306, 0, 319, 19], {}), "N3": ([487, 0, 500, 36], {}), "S": ([368, 368, 410, 444], {}),
+        "W": ([0, 118, 28, 166], {}), "south": ([0, 168, 36, 214], {"aspects": "pedestrian"}),
+        "east": ([583, 234, 606, 280], {"aspects": "pedestrian"}),
+    }  # fmt: skip
+    reader = LampReader(
+        site(*({"signal_group": name, "region_px": px, **more} for name, (px, more) in regions.items()))
+    )
+    seen: set[tuple[str, State]] = set()
+    with av.open(str(data / "video" / clip)) as container:
+        for frame in container.decode(video=0):
+            assert frame.time is not None
+            reader.observe(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.time)
+            seen |= {(name, reader.history.at(name, frame.time).state) for name in regions}
+    assert {state for _, state in seen} <= {"unknown", "dark"}

@@ -173,5 +173,6 @@ def test_noise_never_invents_a_state(seed: int, rate_hz: float, noise: float) ->
         time = tenth / 10
         reading = history.at("N", time)
         near = min(abs(time - change) for change in (10.02, 13.02, 40.02))
-        if reading.state != "unknown" and near > 4.0 / rate_hz + 0.2:
+        told_s = max((2 * each.sigma_s for each in history.changes("N", time - 2, time + 2)), default=0.0)
+        if reading.state != "unknown" and near > max(4.0 / rate_hz + 0.2, told_s):
             assert reading.state == CYCLE(time)

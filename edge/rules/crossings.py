@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
+from edge.rules.extremes import RIVAL_SIGMAS, of_stretch
+from edge.rules.finding import Measure
 from edge.rules.gate import (
     SET_OFF_SIGMA_S,
     STOOD_S,
@@ -94,8 +96,7 @@ class _Walk:
     gate: Gate
     pending: Crossing | None = None
     start: Start | None = None
-    outside_m: float = -math.inf
-    outside_sigma_m: float = 0.0
+    outside: list[tuple[float, float, float, float]] = field(default_factory=list)
     last: tuple[float, float, float, float] = (math.nan, math.nan, math.nan, math.nan)  # time, depth, x, y
     left: tuple[float, float] | None = None
 
@@ -133,25 +134,25 @@ class CrossingWatch:
         self, path: Path, walk: _Walk, index: np.ndarray[tuple[int], np.dtype[np.intp]]
     ) -> Iterator[Start | Stay]:
         rows = path.rows[index]
-        off, noise = self._smooth(path, rows)
+        off, noise, counts = self._smooth(path, rows)
         sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
         still = standing(rows[:, SPEED], rows[:, SPEED_SIGMA])
-        columns = (rows[:, TIME], rows[:, DEPTH], still, sigma, off, noise, rows[:, X], rows[:, Y])
-        for time, depth, stands, error, outside, outside_error, px, py in zip(
+        columns = (rows[:, TIME], rows[:, DEPTH], still, sigma, off, noise, counts, rows[:, X], rows[:, Y])
+        for time, depth, stands, error, outside, outside_error, count, px, py in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             was_beyond = walk.gate.side == "beyond"
             crossing = walk.gate.feed(time, depth, stands, error)
             if crossing is not None:
                 walk.pending, walk.start = crossing, None
-                walk.outside_m, walk.outside_sigma_m = -math.inf, 0.0
+                walk.outside = []
             if walk.pending is not None and time >= walk.pending.after + HALF_S and walk.start is None:
                 walk.start = self._start(path, walk.pending)
                 yield walk.start
             if walk.gate.side == "beyond" and walk.pending is not None:
                 # Near the kerb a drawn crosswalk may end before the road does.
-                if depth > walk.gate.real_m and outside > walk.outside_m:
-                    walk.outside_m, walk.outside_sigma_m = outside, outside_error
+                if depth > walk.gate.real_m:
+                    walk.outside.append((time, outside, outside_error, count))
                 if depth < 0 and walk.last[1] >= 0:
                     share = walk.last[1] / (walk.last[1] - depth)
                     walk.left = (
@@ -179,17 +180,19 @@ class CrossingWatch:
 
     def _stay(self, walk: _Walk, end: tuple[float, float], *, lost: bool) -> Stay:
         assert walk.start is not None
-        outside = walk.outside_m if self._places.crosswalks else math.nan
-        return Stay(walk.start, end, outside, walk.outside_sigma_m, lost)
+        outside = _outside(walk.outside) if self._places.crosswalks else Measure(math.nan, 0.0)
+        return Stay(walk.start, end, outside.value, outside.sigma, lost)
 
-    def _smooth(self, path: Path, rows: Floats) -> tuple[Floats, Floats]:
-        """Return distances off the nearest crosswalk and their error, of positions averaged over ± 0.5 s.
+    def _smooth(self, path: Path, rows: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return distances off the nearest crosswalk, their error, and how many positions make each.
+
+        Noisy positions are averaged over ± 0.5 s.
 
         The largest of many noisy distances is too large; that of averaged ones hardly.
         """
         on_road = rows[:, DEPTH] > 0
         if not on_road.any():
-            return np.zeros(len(rows)), np.zeros(len(rows))
+            return np.zeros(len(rows)), np.zeros(len(rows)), np.ones(len(rows))
         times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
         half = HALF_S if jitter > 0.03 else 0.0
@@ -204,7 +207,7 @@ class CrossingWatch:
         x, y = mean(path.rows[:, X]), mean(path.rows[:, Y])
         off = np.zeros(len(rows))
         off[on_road] = self._places.off_crosswalks_m(x[on_road], y[on_road]).min(axis=-1)
-        return off, np.hypot(jitter / np.sqrt(count), common)
+        return off, np.hypot(jitter / np.sqrt(count), common), count
 
     def _noise(self, path: Path, rows: Floats) -> tuple[float, float]:
         sigma = rows[:, SIGMA]
@@ -257,6 +260,19 @@ class CrossingWatch:
         nearest = int(off.argmin())
         margin = self._places.site.thresholds.crosswalk_margin_m
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
+
+
+def _outside(seen: list[tuple[float, float, float, float]]) -> Measure:
+    """Return how far off the way led, of (time, metres, error, how many positions were averaged)."""
+    if not seen:
+        return Measure(-math.inf, 0.0)
+    times, off, errors, averaged = np.array(seen).T
+    far = int(off.argmax())
+    error = float(errors[far])
+    if averaged[far] < 1.5:
+        return Measure(float(off[far]), error)
+    rivals = times[off >= off[far] - RIVAL_SIGMAS * error]
+    return of_stretch(float(off[far]), error, float(rivals[-1] - rivals[0]) / (2 * HALF_S), "mean")
 
 
 def _start_of_two(rows: Floats, stepped: Instant, went_on: Instant, stood: float) -> Instant:

@@ -24,9 +24,30 @@ from calibration.site import Crosswalk
 from edge.measures import passages, separation_m
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.meetings import Meeting
+from edge.rules.pair_errors import (
+    EDGES,
+    TICK_ERROR_S,
+    instant_sigma_s,
+    row_at,
+    slack_m,
+    speed_at,
+    unbent,
+)
 from edge.rules.places import Places
 from edge.rules.samples import KINDS
-from edge.rules.ticks import TCX, TCY, TDEPTH, TICK_S, TKIND, TLENGTH, TX, TY, TickTrack
+from edge.rules.ticks import (
+    TCLOCK,
+    TCX,
+    TCY,
+    TDEPTH,
+    TICK_S,
+    TKIND,
+    TLENGTH,
+    TX,
+    TY,
+    TickTrack,
+    tick_after,
+)
 from edge.scene import State
 
 CLOSE_S = 2.0
@@ -51,33 +72,40 @@ def failure_to_yield(meeting: Meeting, claims: dict[int, list[Claim]], places: P
     walker, vehicle = (
         (meeting.first, meeting.second) if meeting.first.pedestrian else (meeting.second, meeting.first)
     )
+    walker, vehicle = unbent(walker), unbent(vehicle)
     for claim in claims.get(walker.path.serial, []):
         if "red" in claim.states and claim.states == {"red"}:
             continue
-        tick = _reaches(vehicle, claim.crosswalk)
-        if tick is None or tick * TICK_S <= claim.time:
+        time = _reaches(vehicle, claim.crosswalk)
+        if time is None or time <= claim.time:
             continue
+        tick = tick_after(time)
         verdict: Outcome = "undecidable" if claim.states - {"green", "amber"} else "occurred"
         found = _cut_off(walker, vehicle, tick, claim.crosswalk, places)
         if found is not None:
-            return _finding(walker, vehicle, tick, claim, verdict, gap_s=found)
+            return _finding(walker, vehicle, time, claim, verdict, gap=found)
     return None
 
 
-def _reaches(vehicle: TickTrack, crosswalk: Crosswalk) -> int | None:
-    """Return the first tick at which the front is on the crosswalk, driving; None if it was there before."""
+def _reaches(vehicle: TickTrack, crosswalk: Crosswalk) -> float | None:
+    """Return when the front reaches the crosswalk, driving; None if it was there before."""
     rows = vehicle.rows
     x = rows[:, TX] + rows[:, TLENGTH] / 2 * rows[:, TCX]
     y = rows[:, TY] + rows[:, TLENGTH] / 2 * rows[:, TCY]
-    on = np.flatnonzero(shapely.contains_xy(shapely.Polygon(crosswalk.polygon), x, y))
+    shape = shapely.Polygon(crosswalk.polygon)
+    on = np.flatnonzero(shapely.contains_xy(shape, x, y))
     if not len(on) or on[0] == 0 or vehicle.speeds()[on[0]] < MOVING_MPS:
         return None
-    return vehicle.start + int(on[0])
+    first = int(on[0])
+    away, inside = shapely.distance(
+        shape.boundary, shapely.points(x[first - 1 : first + 1], y[first - 1 : first + 1])
+    )
+    return (vehicle.start + first - float(inside / max(away + inside, 1e-9))) * TICK_S
 
 
 def _cut_off(
     walker: TickTrack, vehicle: TickTrack, tick: int, crosswalk: Crosswalk, places: Places
-) -> float | None:
+) -> Measure | None:
     """Return the gap behind the vehicle, NaN if the pedestrian stopped for it; None if not cut off."""
     if not walker.start <= tick < walker.end:
         return None
@@ -85,14 +113,22 @@ def _cut_off(
     off = shapely.distance(shapely.Point(row[TX], row[TY]), shapely.Polygon(crosswalk.polygon))
     if not row[TDEPTH] > 0 or off > places.site.thresholds.crosswalk_margin_m:
         return None
-    found = passages(walker.times(), walker.footprints(), vehicle.times(), vehicle.footprints())
+    found = passages(
+        walker.times(), walker.footprints(), vehicle.times(), vehicle.footprints(),
+        slack_m=slack_m(walker, vehicle),
+    )  # fmt: skip
     if found is not None:
         arrives, passes = found
         gap_s = arrives.enter - passes.leave
         if gap_s < 0:
             return None
         if gap_s <= CLOSE_S:
-            return gap_s
+            rows = (
+                row_at(walker, round(arrives.enter / TICK_S)),
+                row_at(vehicle, round(passes.leave / TICK_S)),
+            )
+            error = math.hypot(*(EDGES * instant_sigma_s(each) for each in rows), TICK_ERROR_S)
+            return Measure(gap_s, error)
     # It came later or never: it may have stopped on the road and let the vehicle pass.
     common = (max(walker.start, vehicle.start), min(walker.end, vehicle.end) - 1)
     one, other = walker.between(*common), vehicle.between(*common)
@@ -101,7 +137,9 @@ def _cut_off(
     apart = separation_m(one.footprints(), other.footprints())
     nearest = int(apart.argmin())
     stopped = one.speeds()[nearest] < STANDING_MPS and one.rows[nearest, TDEPTH] > 0
-    return math.nan if stopped and apart[nearest] < CLOSE_M and _facing(one, other, nearest) else None
+    if not (stopped and apart[nearest] < CLOSE_M and _facing(one, other, nearest)):
+        return None
+    return Measure(math.nan, math.nan)
 
 
 def _facing(walker: TickTrack, vehicle: TickTrack, at: int) -> bool:
@@ -111,17 +149,19 @@ def _facing(walker: TickTrack, vehicle: TickTrack, at: int) -> bool:
 
 
 def _finding(
-    walker: TickTrack, vehicle: TickTrack, tick: int, claim: Claim, verdict: Outcome, *, gap_s: float
+    walker: TickTrack, vehicle: TickTrack, time: float, claim: Claim, verdict: Outcome, *, gap: Measure
 ) -> Finding:
-    row = vehicle.rows[tick - vehicle.start]
-    measures = {"speed_mps": Measure(float(vehicle.speeds()[tick - vehicle.start]), math.nan)}
-    if math.isfinite(gap_s):
-        measures["gap_s"] = Measure(gap_s, TICK_S / 2)
+    tick = tick_after(time)
+    row = row_at(vehicle, tick)
+    error = math.hypot(instant_sigma_s(row), TICK_ERROR_S, float(row[TCLOCK]))
+    measures = {"speed_mps": speed_at(vehicle, tick, error)}
+    if math.isfinite(gap.value):
+        measures["gap_s"] = gap
     return Finding(
         rule="failure_to_yield",
         outcome=verdict,
-        time=(tick - 0.5) * TICK_S,
-        time_sigma_s=TICK_S / 2,
+        time=time,
+        time_sigma_s=error,
         place=claim.crosswalk.id,
         road_user=KINDS[int(row[TKIND])],
         signal=None,

@@ -27,12 +27,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
+from edge.rules.extremes import of_stretch
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.meetings import Meeting
-from edge.rules.path import NOISY_M
+from edge.rules.pair_errors import (
+    EDGES,
+    EXACT_M,
+    HALF_TICKS,
+    TICK_ERROR_S,
+    instant_sigma_s,
+    position_sigma_m,
+    row_at,
+    slack_m,
+    speed_at,
+    unbent,
+)
+from edge.rules.path import HALF_S
 from edge.rules.places import Places
 from edge.rules.samples import KINDS, Floats, Integers
 from edge.rules.ticks import (
+    TCLOCK,
     TCX,
     TCY,
     TDEPTH,
@@ -56,6 +70,8 @@ MOVING_MPS = 1.0
 # A vehicle that turns by this much within the next seconds is followed along its way.
 TURNING_DEG = 20.0
 TURN_AHEAD_S = 3.0
+# Of what a peak stands out half a second to either side, speeds over a second round off so much at most.
+ROUNDED = 0.2
 # Longer ones are not worth a number.
 LONGEST_TTC_S = 3.0
 # Once is noise: a conflict lasts at least this many ticks.
@@ -63,13 +79,6 @@ LEAST_TICKS = 2
 # A least TTC this close to the end of a track is not known to be the least, nor is the way from there on: a
 # car that turns as the recording ends would be projected into the queue beside it.
 CUT_TICKS = 3
-# How far, in sigmas, the outermost of a second's averaged positions lies out.
-WIDENED = 0.6
-# An instant errs by the road user's own position and by the edge of what the other swept.
-EDGES = 1.3
-EXACT_M = 0.02
-# What stepping by tenths of a second costs.
-TICK_ERROR_S = 0.003
 # A quarter metre off the kerb is where a person waits to cross.
 ON_ROAD_M = 0.25
 
@@ -83,7 +92,8 @@ class _Reading:
     y: float
     first: TickTrack
     second: TickTrack
-    drac_mps2: float = 0.0
+    time_sigma_s: float
+    drac: Measure | None = None
     cut: bool = False
 
 
@@ -92,6 +102,7 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
     if meeting.first.pedestrian and meeting.second.pedestrian:
         return None
     limits = places.site.thresholds
+    meeting = Meeting(unbent(meeting.first), unbent(meeting.second))
     pet = _pet(meeting, limits.pet_record_s)
     ttc = _ttc(meeting, places)
     by_pet = _verdict(pet, limits.pet_flag_s)
@@ -102,7 +113,7 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
     chosen = pet if by_pet == verdict else ttc
     assert chosen is not None
     tick = round(chosen.time / TICK_S)
-    places_err_m = [float(_row(track, tick)[TSIGMA]) for track in (chosen.first, chosen.second)]
+    places_err_m = [float(row_at(track, tick)[TSIGMA]) for track in (chosen.first, chosen.second)]
     if any(error_m > limits.max_position_sigma_m * 1.001 for error_m in places_err_m):
         # As on the second STRUDL clip: half a second of a car behind a tree is no road user that enters.
         verdict = "undecidable"
@@ -111,18 +122,18 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
         measures["pet_s"] = Measure(pet.value, pet.sigma)
     if ttc is not None:
         measures["ttc_s"] = Measure(ttc.value, ttc.sigma)
-        measures["drac_mps2"] = Measure(ttc.drac_mps2, math.nan)
-    speeds = [_at(track, tick, TVX, TVY) for track in (chosen.first, chosen.second)]
-    fastest = max(speeds, key=lambda pair: math.hypot(*pair[:2]))
-    measures["conflict_speed_mps"] = Measure(math.hypot(*fastest[:2]), fastest[2])
+    if ttc is not None and ttc.drac is not None:
+        measures["drac_mps2"] = ttc.drac
+    speeds = [speed_at(track, tick, chosen.time_sigma_s) for track in (chosen.first, chosen.second)]
+    measures["conflict_speed_mps"] = max(speeds, key=lambda speed: speed.value)
     on_foot = meeting.first.pedestrian or meeting.second.pedestrian
     margin_m = limits.crosswalk_margin_m if on_foot else 0.0
-    kinds = [KINDS[int(_row(track, tick)[TKIND])] for track in (chosen.first, chosen.second)]
+    kinds = [KINDS[int(row_at(track, tick)[TKIND])] for track in (chosen.first, chosen.second)]
     return Finding(
         rule="near_miss",
         outcome=verdict,
         time=chosen.time,
-        time_sigma_s=_time_sigma(chosen, tick),
+        time_sigma_s=chosen.time_sigma_s,
         place=places.place_at(chosen.x, chosen.y, margin_m=margin_m),
         road_user=kinds[0],
         road_user2=kinds[1],
@@ -143,38 +154,11 @@ def _verdict(reading: _Reading | None, flag_s: float) -> Outcome | None:
     return "undecidable" if reading.value <= flag_s + min(error, flag_s) else None
 
 
-def _row(track: TickTrack, tick: int) -> Floats:
-    return np.asarray(track.rows[min(max(tick - track.start, 0), len(track.rows) - 1)])
-
-
-def _at(track: TickTrack, tick: int, x: int, y: int) -> tuple[float, float, float]:
-    row = _row(track, tick)
-    return float(row[x]), float(row[y]), float(row[TSPEED_SIGMA])
-
-
-def _position_sigma(row: Floats) -> float:
-    return max(_noise_m(row), EXACT_M)
-
-
-def _noise_m(row: Floats) -> float:
-    """Return the position error: noisy positions are averaged over ± 0.5 s, where the error of the mean is
-    that of the slope times half a second over √3; exact ones are taken as they are."""
-    sigma = float(row[TSIGMA])
-    if not math.isfinite(sigma):
-        return 0.0
-    return sigma if sigma <= NOISY_M else float(row[TSPEED_SIGMA]) * 0.5 / math.sqrt(3)
-
-
-def _time_sigma(reading: _Reading, tick: int) -> float:
-    row = _row(reading.second, tick)
-    speed = max(math.hypot(row[TVX], row[TVY]), 0.3)
-    return math.hypot(_position_sigma(row) / speed, TICK_S / 4)
-
-
 def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     one, other = meeting.first, meeting.second
-    slack_m = WIDENED * math.hypot(*(_noise_m(track.rows[len(track.rows) // 2]) for track in (one, other)))
-    found = passages(one.times(), one.footprints(), other.times(), other.footprints(), slack_m=slack_m)
+    found = passages(
+        one.times(), one.footprints(), other.times(), other.footprints(), slack_m=slack_m(one, other)
+    )
     if found is None:
         return None
     first, second, passed, entered = one, other, found[0], found[1]
@@ -184,19 +168,19 @@ def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     if not 0 <= pet_s <= record_s:
         return None
     leaves, enters = round(passed.leave / TICK_S), round(entered.enter / TICK_S)
-    row, row2 = _row(first, leaves), _row(second, enters)
+    row, row2 = row_at(first, leaves), row_at(second, enters)
     if _alongside(row, second) or _alongside(row2, first):
         return None
     if math.hypot(row2[TVX], row2[TVY]) < 0.1:
         # It only stands at the edge of what the other swept.
         return None
-    parts = [_position_sigma(each) / max(math.hypot(each[TVX], each[TVY]), 0.3) for each in (row, row2)]
+    parts = [instant_sigma_s(each) for each in (row, row2)]
     x, y = _where(
         (first, round(passed.enter / TICK_S), leaves), (second, enters, round(entered.leave / TICK_S))
     )
-    return _Reading(
-        pet_s, math.hypot(*(EDGES * part for part in parts), TICK_ERROR_S), entered.enter, x, y, first, second
-    )
+    sigma_s = math.hypot(*(EDGES * part for part in parts), TICK_ERROR_S)
+    time_sigma_s = math.hypot(EDGES * parts[1], TICK_ERROR_S, float(row2[TCLOCK]))
+    return _Reading(pet_s, sigma_s, entered.enter, x, y, first, second, time_sigma_s)
 
 
 def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:
@@ -206,7 +190,7 @@ def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:
     middles = []
     for track, start, end in smallest:
         rows = track.between(start, max(end, start)).rows
-        rows = rows if len(rows) else _row(track, start)[None, :]
+        rows = rows if len(rows) else row_at(track, start)[None, :]
         middles.append((float(rows[:, TX].mean()), float(rows[:, TY].mean())))
     return float(np.mean([x for x, _ in middles])), float(np.mean([y for _, y in middles]))
 
@@ -259,15 +243,53 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     value = float(min(series[at], ttc_s))
     row, row2 = one.rows[at], other.rows[at]
     closing = max(math.hypot(row[TVX] - row2[TVX], row[TVY] - row2[TVY]), 0.3)
-    position = math.hypot(_position_sigma(row), _position_sigma(row2))
+    position = math.hypot(position_sigma_m(row), position_sigma_m(row2))
     speed = math.hypot(float(row[TSPEED_SIGMA]), float(row2[TSPEED_SIGMA]))
     sigma = math.hypot(position / closing, value * speed / closing)
     first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))
-    closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
-    drac = float(deceleration_to_avoid_mps2(closing_mps, np.maximum(series, 0.05)).max())
+    drac = _drac(one, other, np.maximum(series, 0.05))
     cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
-    return _Reading(value, sigma, (start + at) * TICK_S, x, y, first, second, drac, cut)
+    flat_s, instant_s = _flat_s(series, at, sigma)
+    time_sigma_s = math.hypot(instant_s, TICK_ERROR_S, float(row[TCLOCK]))
+    time = (start + at) * TICK_S
+    # Half of the stretch counts, for off its middle the series is higher; that one of several readings was
+    # least makes it err no less.
+    least = of_stretch(value, sigma, flat_s / (2 * HALF_S), "mean", sign=-1.0)
+    return _Reading(least.value, sigma, time, x, y, first, second, time_sigma_s, drac, cut)
+
+
+def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
+    """Return the largest DRAC of a series, u² / 2g, with the errors of the closing speed u and the gap g.
+
+    A speed over ± h by least squares weighs with h² - t², so it rounds a parabola's peak off by a fifth of
+    what it stands out at ± h, and a peak that lasts not at all: the middle of the two is taken.
+    """
+    closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
+    series = deceleration_to_avoid_mps2(closing_mps, ttc_s)
+    at = int(series.argmax())
+    value, closing = float(series[at]), max(float(closing_mps[at]), 0.3)
+    rows = (one.rows[at], other.rows[at])
+    speed = math.hypot(*(float(row[TSPEED_SIGMA]) for row in rows)) / closing
+    gap = math.hypot(*(position_sigma_m(row) for row in rows)) / max(closing * float(ttc_s[at]), EXACT_M)
+    sides = series[[max(at - HALF_TICKS, 0), min(at + HALF_TICKS, len(series) - 1)]]
+    rounded = ROUNDED * max(value - float(sides.mean()), 0.0)
+    error = math.hypot(value * math.hypot(2 * speed, gap), rounded / math.sqrt(12))
+    return Measure(value + rounded / 2, error)
+
+
+def _flat_s(series: Floats, at: int, sigma: float) -> tuple[float, float]:
+    """Return for how long to either side the series is within its error of its least, and how well the
+    instant of that is known: it lies, to two sigmas, where the series is within two of its own."""
+
+    def stretch_s(limit: float) -> float:
+        rises = np.flatnonzero(series > limit)
+        before, after = rises[rises < at], rises[rises > at]
+        first = int(before[-1]) if len(before) else 0
+        last = int(after[0]) if len(after) else len(series) - 1
+        return (last - first) / 2 * TICK_S
+
+    return stretch_s(float(series[at]) + sigma), stretch_s(float(series[at]) + 2 * sigma) / 2
 
 
 def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:

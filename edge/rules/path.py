@@ -25,7 +25,9 @@ KEPT_S = 30.0
 ) = range(20)  # fmt: skip
 COLUMNS = 20
 # Noisier positions are averaged where a whole footprint is judged; exact ones stay as they are.
-NOISY_M = 0.05
+NOISY_M = 0.03
+# Where no error is told a position is taken to be no better than this.
+UNTOLD_M = 0.05
 
 
 class Path:
@@ -137,7 +139,9 @@ class Path:
         self.rows[fresh, VX] = vx
         self.rows[fresh, VY] = vy
         self.rows[fresh, SPEED] = np.hypot(vx, vy)
-        noisy = self.rows[fresh, SIGMA] > NOISY_M
+        noise = self._noise(fresh)
+        told = np.isfinite(self.rows[fresh, SIGMA])
+        noisy = noise > np.where(told, NOISY_M, UNTOLD_M)
         off = own - sum_t / count
         self.rows[fresh, SX] = np.where(
             noisy, window[0, X] + total(x) / count + vx * off, self.rows[fresh, X]
@@ -145,7 +149,7 @@ class Path:
         self.rows[fresh, SY] = np.where(
             noisy, window[0, Y] + total(y) / count + vy * off, self.rows[fresh, Y]
         )
-        self.rows[fresh, SPEED_SIGMA] = self._noise(fresh) / np.sqrt(safe)
+        self.rows[fresh, SPEED_SIGMA] = noise / np.sqrt(safe)
 
     def _noise(self, fresh: slice) -> Floats:
         """Return the position error of rows: as stated, else the jitter that shows around each."""
@@ -153,7 +157,7 @@ class Path:
         known = np.isfinite(sigma)
         if known.all():
             return np.asarray(np.maximum(sigma, 0.01))
-        return np.asarray(np.where(known, np.maximum(sigma, 0.01), np.maximum(self._jitter(fresh), 0.05)))
+        return np.asarray(np.where(known, np.maximum(sigma, 0.01), np.maximum(self._jitter(fresh), UNTOLD_M)))
 
     def _jitter(self, fresh: slice) -> Floats:
         """Return how far samples within ± 0.3 s lie from the chord of their neighbours, as one sigma."""
@@ -228,6 +232,24 @@ class Path:
         if len(known):
             self.heading = (float(cx[known[-1]]), float(cy[known[-1]]))
         return True
+
+
+def position_error_m(rows: Floats) -> Floats:
+    """Return the 1-sigma error of SX, SY (N,): of exact positions as stated, of noisy ones that of the line.
+
+    A line fitted to n positions over a second errs at its middle by sigma / √n, over half a second (where a
+    track begins or ends) at its end by 2 sigma / √n. Its slope errs by sigma / √(n / 12) and by
+    sigma / √(n / 48): in both cases the position by that of the slope times half a second over √3.
+    """
+    noisy = ~(rows[:, SIGMA] <= NOISY_M)
+    return np.where(noisy, rows[:, SPEED_SIGMA] * HALF_S / math.sqrt(3), np.maximum(rows[:, SIGMA], 0.01))
+
+
+def settled(rows: Floats) -> Floats:
+    """Return rows with SX, SY in the place of X, Y: where noise averages out."""
+    copy = rows.copy()
+    copy[:, X], copy[:, Y] = rows[:, SX], rows[:, SY]
+    return copy
 
 
 def segments(times: Floats) -> Iterator[slice]:

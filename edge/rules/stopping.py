@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge.rules.extremes import RIVAL_SIGMAS, of_stretch
 from edge.rules.finding import Measure
+from edge.rules.gate import EXACT_M
 from edge.rules.samples import Floats
 
 HALF_WINDOWS_S = (0.1, 0.2, 0.3, 0.5)
@@ -37,10 +39,30 @@ def slowest(times: Floats, x: Floats, y: Floats, *, sigma_m: float, within: slic
             continue
         lowest = within.start + int(np.nanargmin(speed[within]))
         if error[lowest] <= KNOWN_MPS or half_s == HALF_WINDOWS_S[-1]:
-            rise = _rise(times, speed, lowest, half_s)
-            value = max(float(speed[lowest]) - 0.75 * rise, 0.0)
-            return Measure(value, float(np.hypot(error[lowest], rise / 4)))
+            least = Measure(float(speed[lowest]), float(error[lowest]))
+            if sigma_m > EXACT_M:
+                least = _least(times[within], speed[within], least, half_s)
+            sides = _sides(times, speed, lowest, half_s)
+            rise = max(sides - least.value, 0.0)
+            # The value is 1.75 times the least less 0.75 times the mean of its two sides: it errs by all.
+            noise = np.hypot(1.75 * least.sigma, 0.75 * error[lowest] / np.sqrt(2)) if rise else least.sigma
+            return Measure(max(least.value - 0.75 * rise, 0.0), float(np.hypot(noise, rise / 4)))
     return None
+
+
+def _least(times: Floats, speed: Floats, lowest: Measure, half_s: float) -> Measure:
+    """Return the lowest of noisy speeds freed of being the lowest.
+
+    What stands has no lower speed than none, and noise makes its speed larger, never less.
+    """
+    error = lowest.sigma
+    if lowest.value <= RIVAL_SIGMAS * error:
+        return lowest
+    rivals = times[speed <= lowest.value + RIVAL_SIGMAS * error]
+    # Half of the stretch counts, for off its middle the speed is higher; that one of several readings was
+    # least makes it err no less.
+    windows = float(rivals[-1] - rivals[0]) / (2 * half_s) / 2
+    return Measure(of_stretch(lowest.value, error, windows, "slope", sign=-1.0).value, error)
 
 
 def _speeds(times: Floats, x: Floats, y: Floats, *, half_s: float, sigma_m: float) -> tuple[Floats, Floats]:
@@ -62,8 +84,7 @@ def _speeds(times: Floats, x: Floats, y: Floats, *, half_s: float, sigma_m: floa
     return np.hypot(vx, vy), sigma_m / np.sqrt(safe)
 
 
-def _rise(times: Floats, speed: Floats, at: int, half_s: float) -> float:
-    """Return by how much the speed rises, on average, within half a window to either side."""
+def _sides(times: Floats, speed: Floats, at: int, half_s: float) -> float:
+    """Return the mean of the speeds half a window to either side."""
     known = np.isfinite(speed)
-    sides = np.interp([times[at] - half_s, times[at] + half_s], times[known], speed[known])
-    return max(float(sides.mean() - speed[at]), 0.0)
+    return float(np.interp([times[at] - half_s, times[at] + half_s], times[known], speed[known]).mean())

@@ -19,6 +19,7 @@ from edge.rules.path import (
     SX,
     SY,
     TIME,
+    TIME_SIGMA,
     VX,
     VY,
     WIDTH,
@@ -28,8 +29,8 @@ from edge.rules.samples import PEDESTRIAN_CODE, Floats
 
 TICK_S = 0.1
 KEPT_TICKS = 400
-TICK_COLUMNS = (SX, SY, CX, CY, LENGTH, WIDTH, SIGMA, SPEED_SIGMA, VX, VY, DEPTH, KIND)
-(TX, TY, TCX, TCY, TLENGTH, TWIDTH, TSIGMA, TSPEED_SIGMA, TVX, TVY, TDEPTH, TKIND) = range(12)
+TICK_COLUMNS = (SX, SY, CX, CY, LENGTH, WIDTH, SIGMA, SPEED_SIGMA, VX, VY, DEPTH, KIND, TIME_SIGMA)
+(TX, TY, TCX, TCY, TLENGTH, TWIDTH, TSIGMA, TSPEED_SIGMA, TVX, TVY, TDEPTH, TKIND, TCLOCK) = range(13)
 
 
 def tick_after(time: float) -> int:
@@ -42,7 +43,7 @@ def tick_before(time: float) -> int:
 
 @dataclass(eq=False)
 class TickTrack:
-    """One track at the ticks ``start`` .. ``start + len(rows) - 1``; rows (N, 12)."""
+    """One track at the ticks ``start`` .. ``start + len(rows) - 1``; rows (N, 13)."""
 
     path: Path
     start: int
@@ -97,9 +98,12 @@ class TickBoard:
             low = high - 1
             share = np.clip((times - own[low]) / np.maximum(own[high] - own[low], 1e-9), 0.0, 1.0)[:, None]
             picked = rows[:, TICK_COLUMNS]
-            table = (1 - share) * picked[low] + share * picked[high]
+            mixed = picked.copy()
+            mixed[:, TCLOCK] = 0.0
+            table = (1 - share) * mixed[low] + share * mixed[high]
             nearer = np.where(share[:, 0] < 0.5, low, high)
-            table[:, TKIND] = picked[nearer, TKIND]
+            # Neither a kind nor an unknown clock's error, which is infinite, has anything in between.
+            table[:, (TKIND, TCLOCK)] = picked[nearer][:, (TKIND, TCLOCK)]
         length = np.hypot(table[:, TCX], table[:, TCY])
         # Opposite headings may cancel out; without a heading a footprint faces its velocity, else east.
         lost = ~(length > 0.05)

@@ -16,12 +16,32 @@ import numpy as np
 
 from edge.rules.entries import LEARN_S, doubtful, front
 from edge.rules.finding import Finding, Measure
-from edge.rules.gate import Crossing, Gate, crossing_instant, standing
-from edge.rules.path import CX, CY, HALF_S, HX, HY, SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, Path
+from edge.rules.gate import STANDING_MPS, Crossing, Gate, crossing_instant, standing
+from edge.rules.path import (
+    CX,
+    CY,
+    HALF_S,
+    HX,
+    HY,
+    SIGMA,
+    SPEED,
+    SPEED_SIGMA,
+    TIME,
+    TIME_SIGMA,
+    UNTOLD_M,
+    Path,
+    position_error_m,
+    settled,
+)
 from edge.rules.places import LineFrame, Places
+from edge.rules.samples import Floats
 
 WRONG_WAY_M = 5.0
 AGAINST_COSINE = -math.cos(math.radians(60))
+# How long it is followed to tell how far it went.
+FOLLOW_S = 5.0
+# So many rows of standing still are averaged.
+LEAST_STOOD = 5
 # Nearer to the end of the line than this the centre line, not the lane, may have been crossed.
 WITHIN_M = 0.3
 
@@ -52,7 +72,7 @@ class WrongWayWatch:
                     self._step(path, frame, index + fresh.start)
         for key, crossing in list(self._pending.items()):
             if key[0] == path.serial and (
-                path.ended or path.rows[path.done - 1, TIME] >= crossing.after + HALF_S
+                path.ended or path.rows[path.done - 1, TIME] >= crossing.after + FOLLOW_S + HALF_S
             ):
                 del self._pending[key]
                 yield self._finding(path, self._places.lines[key[1]], crossing)
@@ -89,8 +109,9 @@ class WrongWayWatch:
         instant = crossing_instant(
             crossing, rows[:, TIME], -frame.beyond_m(x, y), rows[:, SIGMA], float(rows[0, TIME_SIGMA])
         )
-        seen = path.rows[: path.done]
-        farthest = float((-frame.beyond_m(*front(seen))).max())
+        start, end = path.span(crossing.after, crossing.after + FOLLOW_S + 1e-6)
+        seen = path.rows[start : min(end, path.done)]
+        farthest = _farthest(frame, seen)
         at = min(int(np.searchsorted(rows[:, TIME], instant.time)), len(rows) - 1)
         return Finding(
             rule="wrong_way",
@@ -101,10 +122,23 @@ class WrongWayWatch:
             road_user=path.kind_at(instant.time),
             signal=None,
             measures={
-                "wrong_way_m": Measure(farthest, float(rows[at, SIGMA])),
+                "wrong_way_m": farthest,
                 "speed_mps": Measure(float(rows[at, SPEED]), float(rows[at, SPEED_SIGMA])),
             },
             x=float(x[at]),
             y=float(y[at]),
             tracks=(path.number,),
         )
+
+
+def _farthest(frame: LineFrame, rows: Floats) -> Measure:
+    """Return how far up the approach a front got: where it stands at the end, else the farthest it was."""
+    # Jitter seldom looks like four sigmas of speed.
+    moving = np.flatnonzero(rows[:, SPEED] > np.maximum(STANDING_MPS, 4.0 * rows[:, SPEED_SIGMA]))
+    stood = rows[int(moving[-1]) + 1 if len(moving) else 0 :]
+    if len(stood) >= LEAST_STOOD:
+        sigma = float(np.nan_to_num(stood[:, SIGMA], nan=UNTOLD_M).mean())
+        return Measure(float((-frame.beyond_m(*front(stood))).mean()), sigma / math.sqrt(len(stood)))
+    up = -frame.beyond_m(*front(settled(rows)))
+    far = int(up.argmax())
+    return Measure(float(up[far]), float(position_error_m(rows)[far]))

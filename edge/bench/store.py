@@ -1,6 +1,7 @@
 """How fast the collector's store answers with a million events, on SQLite and on PostgreSQL, with the plans.
 
-Each page or report is a ``Question``: what it asks of the store. To measure another, add it to ``QUESTIONS``.
+Each report is a ``Question``: what it asks of the store. To measure another, add it to ``QUESTIONS``; whole pages,
+drawn and sent, are in ``store_pages``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from broker.collector.publication.periods import period_of
 from broker.collector.publication.places import Place, Plan
 from broker.collector.store import Store
 from broker.wire import RULES
-from edge.bench import made_store, postgres
+from edge.bench import made_store, postgres, store_pages
 from edge.bench.section import Section
 
 _ANYWHERE = ((0.0, 0.0), (1.0, 0.0))
@@ -89,6 +90,13 @@ def measure(data: Path) -> Section:
                 kept = "yes" if took_ms <= question.limit_ms else "NO"
                 rows.append((f"{kind}: {question.name}", f"{took_ms:.1f}", f"{question.limit_ms:.0f}", kept))
                 remarks += [f"{kind}: {question.name}:", *plans]
+            for answered in store_pages.asked(store, times=TIMES):
+                page = answered.page
+                numbers[f"{kind}: {page.name}, ms"] = round(answered.took_ms, 1)
+                kept = "yes" if answered.took_ms <= page.limit_ms else "NO"
+                rows.append((f"{kind}: {page.name}", f"{answered.took_ms:.1f}", f"{page.limit_ms:.0f}", kept))
+                with store.read() as connection:
+                    remarks += [f"{kind}: {page.name}:", *explained(connection, answered.said)]
             store.close()
     return Section(
         title=f"store: {wanted:,} events of {10} sites, median of {TIMES}",
@@ -121,11 +129,15 @@ def plans_of(store: Store, question: Question) -> list[str]:
         event.listen(connection, "before_cursor_execute", note)
         question.ask(connection)
         event.remove(connection, "before_cursor_execute", note)
-        lines: list[str] = []
-        asking = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-        for statement, values in said:
-            if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
-                continue
+        return explained(connection, said)
+
+
+def explained(connection: Connection, said: Sequence[tuple[str, object]]) -> list[str]:
+    """Return the plan of each statement that reads, an indented line a step."""
+    lines: list[str] = []
+    asking = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    for statement, values in said:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
             plan = connection.exec_driver_sql(f"{asking} {statement}", values)  # type: ignore[arg-type]
             lines += [f"    {row[-1]}" for row in plan]
     return lines

@@ -65,7 +65,8 @@ events = Table(
     Index("ix_events_site_tab", "site", "tab", "urgency", "id"),
     Index("ix_events_rule_tab", "site", "rule", "tab", "urgency", "id"),
     Index("ix_events_queue", "time_s", "id"),
-    Index("ix_events_site", "site", "rule", "time_s"),
+    # What stands decided is counted along this.
+    Index("ix_events_counted", "site", "rule", "place", "road_user", "verdict"),
     Index("ix_events_clip", "clip"),
     # What is published of a site is counted from this alone, without the rows.
     Index("ix_events_published", "site", "time_s", "rule", "place", "road_user", "verdict"),
@@ -82,6 +83,7 @@ counts = Table(
     Column("place", String(40), primary_key=True),
     Column("road_user", String(12), primary_key=True),
     Column("count", BigInteger, nullable=False),
+    Index("ix_counts_place", "site", "place", "road_user", "count"),
 )
 
 blobs = Table(

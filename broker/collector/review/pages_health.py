@@ -27,8 +27,8 @@ def routes(desk: Desk) -> APIRouter:
     def statistics(request: Request, who: Viewer) -> Response:
         sites = who.sites("viewer")
         with desk.store.read() as connection:
-            rows = [row for row in findings.confirmed(connection) if sites is None or row["site"] in sites]
-            exposure = findings.exposure(connection)
+            rows = findings.confirmed(connection, sites=sites)
+            exposure = findings.exposure(connection, sites=sites)
             judged = {
                 "two": agreement.of_two(connection, sites=sites),
                 "again": agreement.of_rechecks(connection, sites=sites),

@@ -35,6 +35,8 @@ MOST_APART_S = 2.0
 DRIFT = 200e-6
 # How fast a better zero is taken over: a speed measured meanwhile is wrong by this share.
 SLEW = 0.02
+# A timestamp that is earlier than the one before by more than this begins a clock of another zero.
+BACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class CaptureTimes:
         self._quickest_s = math.inf  # the least arrival less timestamp
         self._zero_s: float | None = None  # what is added to a timestamp, as it stands now
         self._last_arrival_s = math.nan
+        self._last_pts_s: float | None = None  # of a frame with a timestamp
         self._ahead_s = 0.0  # by how much the camera's UTC is ahead of what arrivals allow
         self._cadence = Cadence()
 
@@ -70,8 +73,8 @@ class CaptureTimes:
         pts_s: float | None,
         ntp_s: float | None = None,
         from_driver: bool = False,
-    ) -> Captured:
-        """Return when a frame was captured.
+    ) -> Captured | None:
+        """Return when a frame was captured; None where that is not known: it has no timestamp, others have.
 
         Args:
             arrived_s: monotonic instant its last byte came.
@@ -84,8 +87,14 @@ class CaptureTimes:
         scatter_s = 0.0
         kind: Kind = "timestamps"
         if pts_s is None:
+            if self._last_pts_s is not None:
+                return None
             pts_s, kind = self._cadence.instant(arrived_s), "cadence"
             scatter_s = self._cadence.scatter_s
+        else:
+            if self._is_another_clock(arrived_s, pts_s):
+                self._quickest_s, self._zero_s = math.inf, None
+            self._last_pts_s = pts_s
         passed = 0.0 if math.isnan(self._last_arrival_s) else max(arrived_s - self._last_arrival_s, 0.0)
         self._last_arrival_s = arrived_s
         self._quickest_s = min(arrived_s - pts_s, self._quickest_s + DRIFT * passed)
@@ -102,6 +111,16 @@ class CaptureTimes:
             most = SLEW * passed
             self._zero_s += min(max(wanted_s - self._zero_s, -most), most)
         return Captured(pts_s + self._zero_s, math.hypot(sigma_s, wanted_s - self._zero_s), kind)
+
+    def _is_another_clock(self, arrived_s: float, pts_s: float) -> bool:
+        """Return whether a timestamp does not go on where those before it left off.
+
+        A stream may begin with frames that have none (FFmpeg's, before it knows the first RTP timestamp),
+        and a camera may set its clock in the middle. A frame that is only late goes on where they were.
+        """
+        if self._last_pts_s is None:
+            return True  # what went before was the cadence's
+        return pts_s < self._last_pts_s - BACK_S or arrived_s - pts_s < self._quickest_s - MOST_APART_S
 
 
 class Cadence:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -45,9 +46,9 @@ State = Literal["connecting", "live", "lost", "frozen", "other_size"]
 class LiveSource:
     """The frames of a camera, newest first in mind: what comes too fast is dropped and counted.
 
-    Iterate it once. The iteration ends when ``stop`` was called, and where the host's clock was set: times
-    leap then, and whatever measures differences of times begins anew (``clock_was_set``). It may be iterated
-    again after that, and goes on with the connection it has.
+    Iterate it once. The iteration ends when ``stop`` was called, and where the host's clock was set or the
+    camera's times do not go on: times leap then, and whatever measures differences of times begins anew
+    (``clock_was_set``). It may be iterated again after that, and goes on with the connection it has.
 
     Args:
         image_size: of the site's ground plane; a camera of another size gives no frame.
@@ -90,6 +91,7 @@ class LiveSource:
         self._since = clock.monotonic()  # of the state
         self._opened_s = 0.0
         self._before = (0, 0)  # dropped and lost, in connections before this one
+        self._refused_since: float | None = None  # arrival of the first of the frames left out in a row
         self._said = ""
 
     @property
@@ -182,13 +184,13 @@ class LiveSource:
         self.frames_dropped = self._before[0] + record["dropped"]
         self.frames_lost = self._before[1] + record["lost"]
         captured = self._captured(record)
-        time_s = self.clock.at(captured.at_s)
         if record["arrived_s"] - self._opened_s < SETTLING_S:
             return None
-        if time_s <= self._last:
-            self.frames_lost += 1
-            self._before = (self._before[0], self._before[1] + 1)
+        time_s = -math.inf if captured is None else self.clock.at(captured.at_s)
+        if captured is None or time_s <= self._last:
+            self._refuse(record["arrived_s"])
             return None
+        self._refused_since = None
         self._is_live(time_s)
         self._last, self.captured = time_s, captured
         self.time_sigma_s = (captured.sigma_s**2 + self.clock.sigma_s**2) ** 0.5
@@ -197,7 +199,20 @@ class LiveSource:
         image, grey = self.process.image(slot), self.process.grey(slot)
         return Frame(self.frames_read - 1, time_s, self.time_sigma_s, image, grey)
 
-    def _captured(self, record: dict[str, Any]) -> Captured:
+    def _refuse(self, arrived_s: float) -> None:
+        """Leave out a frame whose time is unknown or not after the last one's; not for long."""
+        self.frames_lost += 1
+        self._before = (self._before[0], self._before[1] + 1)
+        if self._refused_since is None:
+            self._refused_since = arrived_s
+        elif arrived_s - self._refused_since > SILENT_S:
+            # The last frame's time was wrong, or these are: nobody can tell, and a street goes on meanwhile.
+            logger.error("the camera's times do not go on where they were: they begin anew")
+            self._refused_since = None
+            self._drop()
+            self.clock_was_set = True
+
+    def _captured(self, record: dict[str, Any]) -> Captured | None:
         ntp_s = record["ntp_s"]
         return self._times.of(
             arrived_s=record["arrived_s"],
@@ -262,6 +277,7 @@ class LiveSource:
         self.state, self.reason = state, reason
         self._before = (self.frames_dropped, self.frames_lost)
         self._opened_s = 0.0
+        self._refused_since = None
         self.reconnects += 1
         self._drop()
         until = time.monotonic() + self._pauses.next_s()

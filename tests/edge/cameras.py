@@ -56,6 +56,7 @@ class RtspCamera:
         self._start()
 
     def _start(self) -> None:
+        self._heard = ""
         script = Path(__file__).with_name("rtsp_server.py")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.process = subprocess.Popen(
@@ -72,8 +73,15 @@ class RtspCamera:
     def said(self, *, within_s: float) -> str:
         """Return the next line it says; empty where none comes in time."""
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], within_s)
-        return self.process.stdout.readline().strip() if readable else ""
+        # By the bytes: a line that a buffer has read along would not be seen by select.
+        if "\n" not in self._heard:
+            readable, _, _ = select.select([self.process.stdout], [], [], within_s)
+            if readable:
+                self._heard += os.read(self.process.stdout.fileno(), 4096).decode()
+        line, newline, rest = self._heard.partition("\n")
+        if newline:
+            self._heard = rest
+        return line.strip() if newline else ""
 
     def tell(self, command: str) -> None:
         assert self.process.stdin is not None

@@ -73,12 +73,25 @@ def _repeated(path: Path, times: int) -> Path:
     return longer
 
 
-def tell_states(city: Session, *, zero_s: float, now_s: float) -> None:
-    """Tell what each group shows since when, as a controller does; a film began at ``zero_s``."""
-    # A cycle earlier the plan is the same: what the film begins with has been so for a while.
-    begun_s = zero_s - CYCLE_S
-    plan = Plan(offset_s=OFFSET_S, duration_s=max(now_s - begun_s, 1.0))
-    for group in GROUPS:
-        at, state = plan.changes(group)[-1]
-        record = {"group": group, "state": state, "time": begun_s + at, "sigma_s": 0.02}
-        city.publish(TOPIC, json.dumps(record).encode())
+class Controller:
+    """Tells what each group shows since when: at each change, and again every second."""
+
+    def __init__(self, city: Session) -> None:
+        self._city = city
+        self._said: dict[str, tuple[float, str]] = {}
+        self._again_s = 0.0
+
+    def turn(self, *, zero_s: float, now_s: float) -> None:
+        """Say what is new; a film began at ``zero_s``."""
+        # A cycle earlier the plan is the same: what the film begins with has been so for a while.
+        begun_s = zero_s - CYCLE_S
+        plan = Plan(offset_s=OFFSET_S, duration_s=max(now_s - begun_s, 1.0))
+        again = now_s >= self._again_s
+        if again:
+            self._again_s = now_s + 1.0
+        for group in GROUPS:
+            at, state = plan.changes(group)[-1]
+            if again or self._said.get(group) != (begun_s + at, state):
+                self._said[group] = (begun_s + at, state)
+                record = {"group": group, "state": state, "time": begun_s + at, "sigma_s": 0.02}
+                self._city.publish(TOPIC, json.dumps(record).encode())

@@ -20,7 +20,7 @@ from edge.demo.truth import true_events
 from edge.outbox import Outbox
 from tests.broker.secure import SecureBroker, secure_broker
 from tests.edge.cameras import RtspCamera
-from tests.edge.filmed import BIN_S, OFFSET_S, car, tell_states, write_film
+from tests.edge.filmed import BIN_S, OFFSET_S, Controller, car, write_film
 from tests.edge.running import Running
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -61,12 +61,10 @@ def broker() -> Iterator[SecureBroker]:
 
 
 def say(city: Session, zero_s: float, until_s: float) -> None:
-    """Tell the junction's states twice a second."""
-    said_s = 0.0
+    """Tell the junction's states."""
+    controller = Controller(city)
     while (now := time.time()) < until_s:
-        if now - said_s >= 0.5:
-            said_s = now
-            tell_states(city, zero_s=zero_s, now_s=now)
+        controller.turn(zero_s=zero_s, now_s=now)
         city.step(0.02)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -29,12 +30,17 @@ class Stream:
         return captured, arrived, 77.0 + n / RATE_HZ * (1 + self._drift)
 
 
+def known(captured: Captured | None) -> Captured:
+    assert captured is not None
+    return captured
+
+
 def errors(times: CaptureTimes, stream: Stream, frames: int, **told: object) -> list[tuple[float, Captured]]:
     found = []
     for n in range(frames):
         captured, arrived, pts = stream.frame(n)
         values = {name: value(captured) if callable(value) else value for name, value in told.items()}
-        seen = times.of(**{"arrived_s": arrived, "pts_s": pts, **values})  # type: ignore[arg-type]
+        seen = known(times.of(**{"arrived_s": arrived, "pts_s": pts, **values}))  # type: ignore[arg-type]
         found.append((seen.at_s - captured, seen))
     return found
 
@@ -46,6 +52,52 @@ def test_timestamps_are_even_however_frames_arrive_and_their_zero_has_an_error()
     assert max(abs(step - 1 / RATE_HZ) for step in steps) < 0.002  # arrivals scatter by 100 ms
     assert all(abs(error) < 2 * seen.sigma_s for error, seen in found)
     assert {seen.kind for _, seen in found} == {"timestamps"}
+
+
+def none_at(n: int, pts: float) -> float | None:
+    return None if n in (0, 1, 300) else pts
+
+
+def ahead(n: int, pts: float) -> float | None:
+    return pts + (3600.0 if n > 200 else 0.0)
+
+
+def back(n: int, pts: float) -> float | None:
+    return pts - (3600.0 if n > 200 else 0.0)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(none_at, id="the first ones have none, and one in the middle"),
+        pytest.param(ahead, id="the camera's clock is set an hour on"),
+        pytest.param(back, id="an hour back"),
+    ],
+)
+def test_timestamps_that_are_missing_or_leap_make_no_time_wrong(
+    told: Callable[[int, float], float | None],
+) -> None:
+    times, stream = CaptureTimes(latency_s=TRUE_DELAY_S, latency_sigma_s=0.05), Stream()
+    unknown = []
+    for n in range(400):
+        captured, arrived, pts = stream.frame(n)
+        seen = times.of(arrived_s=arrived, pts_s=told(n, pts))
+        if seen is None:
+            unknown.append(n)
+        elif n >= 2:
+            assert abs(seen.at_s - captured) < 0.15
+            assert seen.sigma_s < 0.2
+    assert unknown == ([300] if told is none_at else [])
+
+
+def test_a_stream_that_stalls_is_late_and_not_another_clock() -> None:
+    times, stream = CaptureTimes(latency_s=TRUE_DELAY_S, latency_sigma_s=0.05), Stream()
+    for n in range(400):
+        captured, arrived, pts = stream.frame(n)
+        late = max(arrived, 1014.5) if 200 <= n < 290 else arrived  # 4.5 s of frames in one gulp
+        seen = times.of(arrived_s=late, pts_s=pts)
+        assert seen is not None
+        assert abs(seen.at_s - captured) < 0.15
 
 
 def test_a_camera_whose_clock_runs_off_is_followed() -> None:
@@ -84,7 +136,7 @@ def test_a_better_word_on_the_zero_is_taken_over_slowly() -> None:
     after = errors(times, Stream(seed=2), 0)
     for n in range(100, 800):
         captured, arrived, pts = stream.frame(n)
-        after.append((captured, times.of(arrived_s=arrived, pts_s=pts, ntp_s=captured)))
+        after.append((captured, known(times.of(arrived_s=arrived, pts_s=pts, ntp_s=captured))))
     steps = [later.at_s - earlier.at_s for (_, earlier), (_, later) in pairwise(after)]
     assert before[0] < -0.3
     assert all(0.9 / RATE_HZ < step < 1.1 / RATE_HZ for step in steps)
@@ -94,9 +146,9 @@ def test_a_better_word_on_the_zero_is_taken_over_slowly() -> None:
 
 def test_a_usb_camera_has_the_kernels_instant() -> None:
     times = CaptureTimes()
-    seen = times.of(arrived_s=500.04, pts_s=500.0, from_driver=True)
+    seen = known(times.of(arrived_s=500.04, pts_s=500.0, from_driver=True))
     assert (seen.at_s, seen.kind) == (500.0, "driver")
-    foreign = times.of(arrived_s=500.04, pts_s=3.0, from_driver=True)  # a driver with a clock of its own
+    foreign = known(times.of(arrived_s=500.04, pts_s=3.0, from_driver=True))  # a clock of its own
     assert foreign.kind == "timestamps"
 
 
@@ -113,7 +165,7 @@ def test_without_timestamps_the_cadence_is_found_and_scatter_is_doubt() -> None:
 def test_a_cadence_survives_missing_frames_and_another_rate() -> None:
     times = CaptureTimes(latency_s=0.0)
     arrivals = [n / 20 for n in range(100) if n % 7] + [5.0 + n / 10 for n in range(200)]
-    found = [times.of(arrived_s=arrived, pts_s=None).at_s for arrived in arrivals]
+    found = [known(times.of(arrived_s=arrived, pts_s=None)).at_s for arrived in arrivals]
     assert all(later > earlier for earlier, later in pairwise(found))
     assert abs(found[-1] - arrivals[-1]) < 0.05
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from edge.config_source import SourceConfig
 from edge.frame import Frame
 from edge.sources import live, live_decoder
 from edge.sources.camera import Camera
+from edge.sources.capture import Captured, CaptureTimes
 from edge.sources.host_clock import HostClock
 from edge.sources.live import LiveSource
 from tests.edge.cameras import MjpegCamera, RtspCamera
@@ -116,6 +119,28 @@ def test_a_camera_that_hangs_is_noticed_and_taken_up_again(watch: Callable[..., 
         watched.until(lambda: watched.source.state == "lost", what="noticed")
         camera.thaw()
         watched.more(5)
+
+
+def test_times_that_do_not_go_on_begin_anew_and_blind_nobody(
+    watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OneAhead(CaptureTimes):
+        """Puts the twentieth frame an hour ahead: all that come after it would be refused for an hour."""
+
+        frames = 0
+
+        def of(self, **told: Any) -> Captured | None:
+            captured = super().of(**told)
+            self.frames += 1
+            if captured is None or self.frames != 20:
+                return captured
+            return replace(captured, at_s=captured.at_s + 3600.0)
+
+    monkeypatch.setattr(live, "CaptureTimes", OneAhead)
+    with RtspCamera() as camera:
+        watched = watch(camera.url)
+        watched.until(lambda: watched.source.clock_was_set, what="noticed")
+    assert [frame.time > time.time() + 3000 for frame in watched.frames].count(True) == 1
 
 
 def test_another_image_size_gives_no_frame_and_says_so(watch: Callable[..., Watched]) -> None:

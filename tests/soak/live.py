@@ -32,7 +32,7 @@ from broker.wire import LocalEvent
 from edge.demo.junction import CYCLE_S, SITE_ID, Plan
 from edge.demo.truth import true_events
 from tests.edge.cameras import RtspCamera
-from tests.edge.filmed import BIN_S, OFFSET_S, car, tell_states, write_film
+from tests.edge.filmed import BIN_S, OFFSET_S, Controller, car, write_film
 
 FAULTS = (
     "camera killed",
@@ -141,6 +141,7 @@ class Street:
                     host=LOOPBACK, port=city_broker.port, client_id="city", version=city_broker.mqtt_version
                 )
                 assert wait_until(city, lambda: city.connected, timeout_s=10)
+                self._controller = Controller(city)
                 self._watch(city, result, until_s=time.time() + minutes * 60)
                 self._drain(city)
                 city.close()
@@ -175,9 +176,9 @@ class Street:
                 self._play_ends(float(zero))
                 self._zero_s = float(zero)
                 self._plays.append([self._zero_s, float("inf")])
-        if self._zero_s is not None and round(now * 20) % 10 == 0:
+        if self._zero_s is not None:
             with contextlib.suppress(NotConnected):
-                tell_states(city, zero_s=self._zero_s, now_s=now)
+                self._controller.turn(zero_s=self._zero_s, now_s=now)
         city.step(0.05)
         for due_s, act in list(self._later):
             if now >= due_s:

@@ -21,8 +21,11 @@ def verify(
     head: Annotated[
         str | None, typer.Option(help="A head printed earlier (NUMBER:HASH), still to be found.")
     ] = None,
+    heads: Annotated[
+        Path | None, typer.Option(help="A file that holds any number of them, such as the collector's log.")
+    ] = None,
 ) -> None:
     """Whether the trail is whole and every decision is the one it tells of; exits 1 where not."""
     from broker.collector.audit_check import run
 
-    raise typer.Exit(run(collector, head=head))
+    raise typer.Exit(run(collector, head=head, heads=heads))

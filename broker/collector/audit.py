@@ -4,8 +4,9 @@ A row's hash covers all of the row and the hash before it, so a byte changed any
 there on. Two more rows, the ``anchor`` and the ``head``, hold where the chain begins (what is past its time
 has been cut off before it) and where it ends, so that rows missing at either end show as well.
 
-What a chain cannot show: somebody with the database's password who writes all of it anew. Note the head that
-``nearmiss audit verify`` prints somewhere else; ``--head`` compares with it.
+What a chain cannot show: somebody with the database's password who takes the last rows off, or writes all of
+it anew. So the head is noted elsewhere: the collector writes it into its log (sweeper.py), and ``nearmiss
+audit verify --heads`` compares with that.
 """
 
 from __future__ import annotations

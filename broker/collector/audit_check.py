@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,27 +30,41 @@ class Verdict:
     problem: str | None
 
 
-def verified(connection: Connection, *, expected: audit.Link | None = None) -> Verdict:
+def verified(connection: Connection, *, noted: Collection[audit.Link] = ()) -> Verdict:
     """Check the chain, then each decision against its row in it.
 
     Args:
-        expected: a head noted earlier, which must still be in the chain.
+        noted: heads noted earlier, somewhere else; those that are not past their time must be in the chain.
     """
     held, at, why = audit.broken(connection)
-    problem = None if at is None else f"row {at}: {why}"
     anchor, head = audit.anchor(connection), audit.head(connection)
-    if problem is None and expected is not None:
-        problem = _not_there(connection, expected, anchor)
+    problem = f"row {at}: {why}" if at is not None else _cut_unsaid(connection, anchor)
+    problem = problem or _not_there(connection, noted, anchor)
     return Verdict(held, anchor, head, problem or _decisions(connection))
 
 
-def _not_there(connection: Connection, expected: audit.Link, anchor: audit.Link) -> str | None:
-    if expected == anchor:
+def _cut_unsaid(connection: Connection, anchor: audit.Link) -> str | None:
+    """Return that the beginning is missing, where no row tells of that cut."""
+    if anchor.n == 0:
         return None
-    if expected.n < anchor.n:
-        return f"row {expected.n} was noted as the head, but is past its time: note a newer one"
-    found = connection.execute(select(trail.c.hash).where(trail.c.n == expected.n)).scalar()
-    return None if found == expected.hash else f"row {expected.n}: not the hash that was noted as the head"
+    told = connection.execute(
+        select(trail.c.detail).where(trail.c.action == "cut", trail.c.subject == str(anchor.n))
+    ).scalars()
+    if any(json.loads(detail).get("hash") == anchor.hash for detail in told):
+        return None
+    return f"rows up to {anchor.n} are missing, and no row tells that they were cut off"
+
+
+def _not_there(connection: Connection, noted: Collection[audit.Link], anchor: audit.Link) -> str | None:
+    newer = [link for link in noted if link.n > anchor.n]
+    for link in sorted(newer, key=lambda each: each.n):
+        found = connection.execute(select(trail.c.hash).where(trail.c.n == link.n)).scalar()
+        if found != link.hash:
+            return f"row {link.n}: not the hash that was noted as the head"
+    if noted and not newer and anchor not in noted:
+        last = max(link.n for link in noted)
+        return f"row {last} was noted as the head, but is past its time: note a newer one"
+    return None
 
 
 def _decisions(connection: Connection) -> str | None:
@@ -90,13 +105,17 @@ def _difference(connection: Connection, told: Mapping[int, tuple[int, dict[str, 
     return None
 
 
-def run(path: Path, *, head: str | None = None) -> int:
+def run(path: Path, *, head: str | None = None, heads: Path | None = None) -> int:
     """Print what was found; 0 where the trail holds, 1 where it does not.
+
+    Args:
+        head: one that was noted, NUMBER:HASH.
+        heads: a file with any number of them, such as the collector's log.
 
     Raises:
         StoreError: there is no store.
     """
-    expected = None if head is None else _link(head)
+    noted = {*([] if head is None else [_link(head)]), *([] if heads is None else _links(heads))}
     url = database_url(path, load_collector(path))
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         raise StoreError(f"{url.removeprefix('sqlite:///')}: no such store: has this collector run yet?")
@@ -104,14 +123,15 @@ def run(path: Path, *, head: str | None = None) -> int:
     try:
         store.migrate()
         with store.read() as connection:
-            found = verified(connection, expected=expected)
+            found = verified(connection, noted=noted)
     finally:
         store.close()
     if found.problem:
         print(f"BROKEN after {found.rows} rows: {found.problem}")  # noqa: T201 — the command's answer
         return 1
     cut = f" (rows up to {found.anchor.n} are past their time and cut off)" if found.anchor.n else ""
-    print(f"{found.rows} rows hold{cut}")  # noqa: T201
+    compared = f", {len(noted)} noted heads compared" if noted else ""
+    print(f"{found.rows} rows hold{cut}{compared}")  # noqa: T201
     print(f"head {found.head.n}:{found.head.hash}")  # noqa: T201
     return 0
 
@@ -121,3 +141,16 @@ def _link(text: str) -> audit.Link:
     if not n.isdecimal() or len(hash_) != 64:
         raise StoreError(f"--head: {text!r} is not NUMBER:HASH, as `nearmiss audit verify` prints it")
     return audit.Link(int(n), hash_)
+
+
+def _links(path: Path) -> list[audit.Link]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        raise StoreError(f"--heads: {path}: {error.strerror or error}") from error
+    found = re.findall(r"\b(\d{1,18}):([0-9a-f]{64})\b", text)
+    if not found:
+        raise StoreError(
+            f"--heads: {path}: no NUMBER:HASH in it, as the collector's log and this command say"
+        )
+    return [audit.Link(int(n), hash_) for n, hash_ in found]

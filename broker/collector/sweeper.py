@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from broker.collector import audit
 from broker.collector.clips import ClipFolder
 from broker.collector.config import Retention
 from broker.collector.retention import sweep
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 600.0
 # Two sweeps may fail, as while a database starts again; then no clip is taken.
 BEHIND_S = 3 * EVERY_S
+NOTED_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Sweeper:
         self._swept_s: float | None = None
         self._failure: str | None = None
         self._behind = False
+        self._noted: audit.Link | None = None
+        self._noted_s = float("-inf")
         self.error: BaseException | None = None
 
     def start(self) -> None:
@@ -116,8 +120,24 @@ class Sweeper:
             logger.error("the sweep failed; again in %d s: %s", EVERY_S, error)
         else:
             self._swept_s, self._failure = now, None
+            self._note_head(now)
         self._tell(int(now))
         return self._failure is None
+
+    def _note_head(self, now: float) -> None:
+        """Say where the audit trail stands, for a log that leaves this machine."""
+        if now - self._noted_s < NOTED_EVERY_S:
+            return
+        try:
+            with self._store.read() as connection:
+                head = audit.head(connection)
+        except SQLAlchemyError as error:
+            logger.error("the head of the audit trail could not be read: %s", error)
+            return
+        self._noted_s = now
+        if head != self._noted:
+            self._noted = head
+            logger.info("audit head %d:%s", head.n, head.hash)
 
     def _tell(self, now_s: int) -> None:
         swept_s = None if self._swept_s is None else int(self._swept_s)

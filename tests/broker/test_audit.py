@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
 from broker.collector import audit, findings
-from broker.collector.audit_check import run, verified
+from broker.collector.audit_check import _links, run, verified
+from broker.collector.clips import ClipFolder
+from broker.collector.config import Retention
 from broker.collector.store import Store, StoreError, keep
+from broker.collector.sweeper import Sweeper
 from broker.collector.tables import audit as trail
 from broker.collector.tables import audit_ends, decisions
 from tests.broker.records import event
@@ -25,9 +29,9 @@ def write(store: Store, count: int, *, at_s: int = 100) -> None:
             )
 
 
-def problem(store: Store, *, expected: audit.Link | None = None) -> str | None:
+def problem(store: Store, *, noted: Collection[audit.Link] = ()) -> str | None:
     with store.read() as connection:
-        return verified(connection, expected=expected).problem
+        return verified(connection, noted=noted).problem
 
 
 def change(store: Store, statement: object) -> None:
@@ -78,12 +82,12 @@ def test_a_chain_written_anew_does_not_hold_the_head_that_was_noted(store: Store
     with store.read() as connection:
         noted = audit.head(connection)
     write(store, 2)
-    assert problem(store, expected=noted) is None
+    assert problem(store, noted=[noted]) is None
     change(store, delete(trail))
     change(store, update(audit_ends).values(n=0, hash=audit.FIRST))
     write(store, 6, at_s=101)
     assert problem(store) is None
-    assert problem(store, expected=noted) == "row 3: not the hash that was noted as the head"
+    assert problem(store, noted=[noted]) == "row 3: not the hash that was noted as the head"
 
 
 def test_what_is_past_its_time_is_cut_off_and_the_rest_holds(store: Store) -> None:
@@ -199,6 +203,81 @@ def test_decisions_past_their_time_go_with_their_rows(decided: Store) -> None:
     assert problem(decided) is None, "decisions that outlive their rows are no defect"
 
 
+def chained_anew(store: Store) -> None:
+    """Seal every row again, as somebody would who has the database's password and has read audit.py."""
+    with store.write() as connection:
+        last = audit.anchor(connection)
+        for row in list(audit.rows(connection)):
+            sealed = {**row, "n": last.n + 1, "previous": last.hash}
+            sealed["hash"] = audit._hash(sealed)
+            connection.execute(delete(trail).where(trail.c.n == row["n"]))
+            connection.execute(trail.insert().values(sealed))
+            last = audit.Link(sealed["n"], sealed["hash"])
+        head = update(audit_ends).where(audit_ends.c.part == "head")
+        connection.execute(head.values(n=last.n, hash=last.hash))
+
+
+def taken_back(store: Store) -> None:
+    change(store, delete(trail).where(trail.c.n == 3))
+    change(store, delete(decisions).where(decisions.c.n == 3))
+
+
+def told_otherwise(store: Store) -> None:
+    with store.read() as connection:
+        said = connection.execute(select(trail.c.detail).where(trail.c.n == 2)).scalar_one()
+    change(store, update(trail).where(trail.c.n == 2).values(detail=said.replace("reject", "confirm")))
+    change(store, update(decisions).where(decisions.c.n == 2).values(verdict="confirm"))
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        pytest.param(taken_back, "row 3: not the hash that was noted", id="the last deed taken back"),
+        pytest.param(told_otherwise, "row 3: not the hash that was noted", id="a decision told otherwise"),
+    ],
+)
+def test_who_seals_the_chain_anew_is_found_by_a_head_that_was_noted(
+    decided: Store, attack: Callable[[Store], None], said: str
+) -> None:
+    with decided.read() as connection:
+        noted = audit.head(connection)
+    write(decided, 2)
+    attack(decided)
+    assert problem(decided) is not None
+    chained_anew(decided)
+    assert problem(decided) is None, "a chain alone cannot show it"
+    assert (problem(decided, noted=[noted]) or "").startswith(said)
+
+
+def test_a_beginning_taken_off_without_a_row_that_says_so_shows(store: Store) -> None:
+    write(store, 5)
+    with store.read() as connection:
+        third = connection.execute(select(trail.c.n, trail.c.hash).where(trail.c.n == 3)).one()
+    change(store, delete(trail).where(trail.c.n <= 3))
+    anchor = update(audit_ends).where(audit_ends.c.part == "anchor")
+    change(store, anchor.values(n=third.n, hash=third.hash))
+    assert problem(store) == "rows up to 3 are missing, and no row tells that they were cut off"
+
+
+def test_heads_are_found_in_a_log(decided: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = [1_800_000_000.0]
+    sweeper = Sweeper(decided, ClipFolder(tmp_path / "clips"), Retention(), clock=lambda: clock[0])
+    caplog.set_level("INFO")
+    for step_s in (0, 600, 3600, 3600):  # not at every sweep, and not where nothing was done
+        clock[0] += step_s
+        assert sweeper.once()
+        if step_s == 600:
+            write(decided, 1, at_s=int(clock[0]))
+    lines = [text for text in caplog.messages if text.startswith("audit head ")]
+    assert len(lines) == len(set(lines)) == 2
+    (tmp_path / "log").write_text("\n".join(caplog.messages))
+    assert {f"audit head {link.n}:{link.hash}" for link in _links(tmp_path / "log")} == set(lines)
+    assert problem(decided, noted=_links(tmp_path / "log")) is None
+    (tmp_path / "log").write_text("nothing")
+    with pytest.raises(StoreError, match="no NUMBER:HASH in it"):
+        _links(tmp_path / "log")
+
+
 def test_the_command_says_whether_it_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "collector.toml"
     config.write_text('[store]\ndatabase = "sqlite:///collector.db"\n')
@@ -213,6 +292,14 @@ def test_the_command_says_whether_it_holds(tmp_path: Path, capsys: pytest.Captur
     assert run(config, head=head.removeprefix("head ")) == 0
     with pytest.raises(StoreError, match="NUMBER:HASH"):
         run(config, head="3")
+    log = tmp_path / "log"
+    log.write_text(f"audit {head}\naudit head 2:{'0' * 64}\n")
+    capsys.readouterr()
+    assert run(config, heads=log) == 1
+    assert "row 2: not the hash that was noted as the head" in capsys.readouterr().out
+    log.write_text(f"audit {head}\n")
+    assert run(config, heads=log) == 0
+    assert "1 noted heads compared" in capsys.readouterr().out
     change(store, update(trail).where(trail.c.n == 2).values(actor="lee"))
     capsys.readouterr()
     assert run(config) == 1

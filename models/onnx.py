@@ -7,11 +7,9 @@ that could say who somebody is, a provider that is not really there. After that 
 from __future__ import annotations
 
 import ast
-import logging
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -22,27 +20,10 @@ from models.card import Card, ModelError, refused_labels
 from models.decode import Candidates, Fit
 from models.detections import Detections
 from models.inlet import Inlet
+from models.session import Runtime as Runtime
+from models.session import first_line, session_of
 
-logger = logging.getLogger(__name__)
-
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-}
-_CPU = _PROVIDERS["cpu"]
 _DETR_OUTPUTS = ("labels", "boxes", "scores")
-_LEVELS = onnxruntime.GraphOptimizationLevel
-_OPTIMISATION = {
-    "off": _LEVELS.ORT_DISABLE_ALL,
-    "basic": _LEVELS.ORT_ENABLE_BASIC,
-    "extended": _LEVELS.ORT_ENABLE_EXTENDED,
-    "all": _LEVELS.ORT_ENABLE_ALL,
-}
 # Images of several cameras in one run: more only make the first of them wait.
 MOST_AT_ONCE = 4
 
@@ -53,22 +34,6 @@ class _Value(Protocol):
     name: str
     type: str
     shape: Sequence[int | str | None]
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """How ONNX Runtime is set; a node leaves a core to what runs beside the detector, so it does not spin.
-
-    Attributes:
-        spinning: its threads wait by spinning. A spinning pool takes the core that decoding and redaction
-            beside it need, though alone it is faster.
-        optimisation: of the graph.
-        arena: memory is kept between runs; without it less of it is held and each run asks anew.
-    """
-
-    spinning: bool = False
-    optimisation: Literal["off", "basic", "extended", "all"] = "all"
-    arena: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +75,7 @@ class OnnxDetector:
         self._origin = origin
         self._score = card.thresholds.score if score is None else score
         self._kind_of_class = np.array(card.kind_of_class, np.int8)
-        self._session = _session(
+        self._session = session_of(
             weights, origin=origin, provider=provider, threads=threads, runtime=runtime or Runtime()
         )
         self._refuse_identity()
@@ -175,6 +140,21 @@ class OnnxDetector:
     def infer(self) -> None:
         """Run the bare network on whatever lies in its input: the yardstick of the benchmark."""
         self._session.run(self._output_names, {self._image_input: self._blobs[0], **self._constants})
+
+    def bound(self) -> Callable[[], None]:
+        """Return ``infer`` with its input and outputs bound to memory of ONNX Runtime's once and for all."""
+        binding = self._session.io_binding()
+        given = {self._image_input: self._blobs[0], **self._constants}
+        held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in given.items()}
+        for name, value in held.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in self._output_names:
+            binding.bind_output(name)
+
+        def infer() -> None:
+            self._session.run_with_iobinding(binding)
+
+        return infer
 
     @property
     def most_at_once(self) -> int:
@@ -294,65 +274,12 @@ class OnnxDetector:
         try:
             outputs = self._session.run(None, {self._image_input: self._blobs[0], **self._constants})
         except Exception as error:  # whatever ONNX Runtime raises, the file cannot be run
-            raise ModelError(f"{self._origin}: the model cannot be run: {_first_line(error)}") from error
+            raise ModelError(f"{self._origin}: the model cannot be run: {first_line(error)}") from error
         names = [value.name for value in self._session.get_outputs()]
         self._check_outputs([(name, np.shape(output)) for name, output in zip(names, outputs, strict=True)])
         by_name = dict(zip(names, outputs, strict=True))
         if self.card.head.kind == "detr" and len({len(by_name[name][0]) for name in _DETR_OUTPUTS}) != 1:
             raise ModelError(f"{self._origin}: labels, boxes and scores differ in number")
-
-
-def _session(
-    weights: bytes, *, origin: str, provider: str | None, threads: int | None, runtime: Runtime
-) -> onnxruntime.InferenceSession:
-    wanted = _CPU if provider is None else _PROVIDERS.get(provider.lower(), provider)
-    available = onnxruntime.get_available_providers()
-    if wanted not in available:
-        raise ModelError(
-            f"provider {wanted} is not in this ONNX Runtime {onnxruntime.__version__}; "
-            f"it has {', '.join(available)}"
-        )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = _OPTIMISATION[runtime.optimisation]
-    options.enable_cpu_mem_arena = runtime.arena
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if runtime.spinning else "0")
-    if wanted != _CPU:
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of is checked below, as an error
-            session = onnxruntime.InferenceSession(weights, options, providers=[wanted], disable_fallback=1)
-    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-        raise ModelError(
-            f"{origin}: ONNX Runtime cannot load it on {wanted}: {_first_line(error)}"
-        ) from error
-    session.disable_fallback()
-    active = session.get_providers()[0]
-    if active != wanted:
-        raise ModelError(f"provider {wanted} did not start on this machine; ONNX Runtime would use {active}")
-    if wanted != _CPU:
-        _refuse_idle_provider(session, wanted)
-    return session
-
-
-def _refuse_idle_provider(session: onnxruntime.InferenceSession, wanted: str) -> None:
-    """Refuse a provider that starts and takes no node: everything would silently run on the CPU."""
-    report = getattr(session, "get_provider_graph_assignment_info", None)
-    if report is None:  # ONNX Runtime before it could tell: what it says it uses is all there is
-        return
-    nodes = [len(part.get_nodes()) for part in report() if part.ep_name == wanted]
-    total = sum(len(part.get_nodes()) for part in report())
-    if sum(nodes) == 0:
-        raise ModelError(
-            f"provider {wanted} started but computes none of the model's {total} nodes; "
-            f"everything would run on {_CPU}"
-        )
-    if sum(nodes) < total:
-        logger.info("%s computes %d of %d nodes, %s the rest", wanted, sum(nodes), total, _CPU)
 
 
 def _written_labels(metadata: dict[str, str]) -> list[str]:
@@ -398,7 +325,3 @@ def _described(values: object) -> str:
 
 def _some(labels: Sequence[str]) -> str:
     return ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

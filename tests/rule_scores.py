@@ -199,8 +199,8 @@ MAKERS: tuple[tuple[Callable[[random.Random], Made], frozenset[Rule]], ...] = (
 )
 
 
-def measured(per_maker: int, *, seed: int = SEED) -> Evaluation:
-    """Return the evaluation over ``per_maker`` scenes of each kind."""
+def measured(per_maker: int, *, seed: int = SEED, rate_hz: float | None = None) -> Evaluation:
+    """Return the evaluation over ``per_maker`` scenes of each kind, at one frame rate or at some of three."""
     chance = random.Random(seed)
     found: list[LocalEvent] = []
     truth: list[LocalEvent] = []
@@ -209,7 +209,7 @@ def measured(per_maker: int, *, seed: int = SEED) -> Evaluation:
         made = maker(chance)
         noise_m, drop = chance.choice(((0.0, 0.0), (0.1, 0.1), (0.2, 0.1)))
         frames = scenes(
-            made.movements, made.signals, rate_hz=chance.choice((10.0, 12.5, 25.0)), jitter_m=noise_m,
+            made.movements, made.signals, rate_hz=_rate_hz(chance, rate_hz), jitter_m=noise_m,
             sigma_m=noise_m or math.nan, drop=drop, seed=seed + number, phase=chance.uniform(0, 0.1),
         )  # fmt: skip
         # Scenes are an hour apart, so that no event of one is matched with another's.
@@ -217,6 +217,12 @@ def measured(per_maker: int, *, seed: int = SEED) -> Evaluation:
         found += [_event(each, number) for each in findings if each.rule in rules]
         truth += [_event(_true(*each), number) for each in made.truth]
     return evaluate(found, truth)
+
+
+def _rate_hz(chance: random.Random, given: float | None) -> float:
+    """Return a frame rate; chance is asked either way, so that scenes are the same at every rate."""
+    drawn = chance.choice((10.0, 12.5, 25.0))
+    return drawn if given is None else given
 
 
 def _event(finding: Finding, number: int) -> LocalEvent:

@@ -18,6 +18,7 @@ SECTIONS = (
     "work",
     "detectors",
     "prices",
+    "runtime",
     "gate",
     "cameras",
     "memory",

@@ -67,3 +67,49 @@ def watched(
     finally:
         opened.close()
     assert complaints == []
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """Return what axe-core finds on a page against WCAG 2.2 A and AA: the rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    return [(each["id"], each["nodes"][0]["html"][:160]) for each in found.response["violations"]]
+
+
+_REACHABLE = """() => [...document.querySelectorAll(
+    'a[href], button, select, input, textarea, summary, [tabindex="0"]')]
+  .filter(e => !e.disabled && e.type !== 'hidden' && e.checkVisibility({visibilityProperty: true}))
+  .map((e, n) => { e.dataset.n = n; return e.outerHTML.slice(0, 120); })"""
+_FOCUSED = """() => {
+  const e = document.activeElement, at = e.closest('tr:has(a:focus-visible)') || e;
+  const look = [e, at].map(each => getComputedStyle(each));
+  const ring = look.some(each => each.outlineStyle !== 'none' && parseFloat(each.outlineWidth) >= 2);
+  return [e.dataset.n ?? '', ring];
+}"""
+
+
+def unreached(page: Page) -> list[str]:
+    """Return what can be used on a page by mouse, and is not reached by Tab with its focus to be seen."""
+    there = page.evaluate(_REACHABLE)
+    seen: set[int] = set()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(len(there) + 5):
+        page.keyboard.press("Tab")
+        number, visible = page.evaluate(_FOCUSED)
+        if number != "" and visible:
+            seen.add(int(number))
+    return [html for n, html in enumerate(there) if n not in seen]
+
+
+_SMALL = """(least) => [...document.querySelectorAll('button, select, summary, nav a, .tally, .button')]
+  .filter(e => e.checkVisibility() && !e.closest('dialog:not([open])'))
+  .map(e => [e.getBoundingClientRect(), e])
+  .filter(([box]) => Math.min(box.width, box.height) < least - 0.5)
+  .map(([box, e]) => `${Math.round(box.width)} x ${Math.round(box.height)}: ${e.outerHTML.slice(0, 100)}`)"""
+
+
+def too_small_to_touch(page: Page, least_px: int = 44) -> list[str]:
+    """Return the buttons that a thumb would miss (WCAG 2.5.5 asks for 44 px, AA for 24)."""
+    found: list[str] = page.evaluate(_SMALL, least_px)
+    return found

@@ -96,7 +96,8 @@ export function stateAt(changes, time) {
   return LAMPS[now] ? now : "unknown";
 }
 
-/** Whether a lamp is lit at this instant: a flashing one is so for half of each second. */
+/** Whether a lamp is lit at this instant: a flashing one is so for half of each second, unless that moves too much. */
 export function shown(state, time) {
-  return !LAMPS[state].flashes || ((time % 1) + 1) % 1 < 0.5;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  return !LAMPS[state].flashes || still || ((time % 1) + 1) % 1 < 0.5;
 }

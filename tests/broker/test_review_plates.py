@@ -19,7 +19,7 @@ from tests.broker.records import NODE, SITE, clip, event
 from tests.broker.test_plates import HASH, PERSON, PLATE, ROAD, SIZE, colours
 from tests.broker.test_review import Desk
 from tests.browser import chromium as chromium
-from tests.browser import watched
+from tests.browser import unreached, violations, watched
 
 pytestmark = pytest.mark.browser
 
@@ -104,6 +104,20 @@ def test_a_stroke_can_be_taken_back(page: Page) -> None:
     page.keyboard.press("z")
     expect(page.get_by_role("status")).to_have_text("Nothing is painted.")
     expect(page.get_by_role("button", name="Approve as it is")).to_be_enabled()
+
+
+def test_it_is_painted_and_approved_by_keyboard(page: Page) -> None:
+    look_at_it(page)
+    assert violations(page) == [] and unreached(page) == []
+    page.locator("canvas").focus()
+    for key in ("ArrowLeft", "Shift+ArrowUp", "[", " "):
+        page.keyboard.press(key)
+    expect(page.get_by_role("status")).to_contain_text("Squares painted")
+    page.keyboard.press("z")
+    expect(page.get_by_role("status")).to_have_text("Nothing is painted.")
+    page.keyboard.press(" ")
+    page.get_by_role("button", name="Approve what is left").press("Enter")
+    expect(page.get_by_text("No plate waits for you.")).to_be_visible()
 
 
 @pytest.mark.parametrize(("button", "state"), [("Approve as it is", "approved"), ("Refuse it", "refused")])

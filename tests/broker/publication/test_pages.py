@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -28,9 +27,7 @@ from broker.wire import Count, Counts, Measure
 from tests.broker.publication.years import PLAN
 from tests.broker.records import NODE, SITE, event
 from tests.browser import chromium as chromium
-
-# Where the docs' pictures are written, when somebody asks for them.
-PICTURES = os.environ.get("NEARMISS_PICTURES")
+from tests.browser import unreached, violations
 
 
 def last_quarter() -> Period:
@@ -182,18 +179,21 @@ def test_a_person_publishes_in_a_browser(house: House, chromium: Browser) -> Non
     page.goto(f"{house.root}/statistics")
     page.get_by_role("link", name="Publication").click()
     expect(page.locator("h3")).to_contain_text("Red-light entry")
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / "publication.png")
+    assert violations(page) == [] and unreached(page) == []
     page.get_by_role("button", name="Publish, for ever").click()
     expect(page.get_by_role("status")).to_contain_text("Published: Red-light entry")
     expect(page.locator("details.published[open]")).to_have_count(1)
     page.get_by_role("link", name="Learning").click()
     expect(page.locator("h1")).to_have_text("What decisions teach")
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / "learning.png")
-    page.set_viewport_size({"width": 360, "height": 740})
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 740})
+        for path in ("publication?said=1", "learning", "statistics"):
+            page.goto(f"{house.root}/{path}")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert (path, violations(page)) == (path, [])
     for path in ("publication", "learning"):
         page.goto(f"{house.root}/{path}")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert (path, unreached(page)) == (path, [])
     context.close()
     assert complaints == []

@@ -343,6 +343,14 @@ class RuleRate(Record):
     suspended: bool
 
 
+class SignalClock(Record):
+    """By how much the second source of a signal group is behind the first, to whose clock it is corrected."""
+
+    group: PlaceId
+    offset_s: Annotated[Tenths, Field(ge=-100, le=100)]
+    drift_ppm: Annotated[int, Field(ge=-100_000, le=100_000)]
+
+
 class Status(Record):
     """A node's health, retained on the broker; nothing about the street."""
 
@@ -390,6 +398,7 @@ class Status(Record):
     # a change its message comes (an offset of the sender's clock shows the same).
     signals_disagree: Annotated[tuple[PlaceId, ...], Field(max_length=64)] = ()
     signal_feed: Literal["connected", "lost"] | None = None
+    signal_clocks: Annotated[tuple[SignalClock, ...], Field(max_length=64)] = ()
     signal_delay_s: Annotated[Tenths, Field(ge=-60, le=3600)] | None = None
     # The share of frames the detector looked at, and its looks a second near each rule's decisions.
     looked_share: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -124,6 +124,7 @@ class Health:
                 **self._looks(),
                 **self._stream(),
                 **self._load.figures(),
+                "signal_clocks": self._agreement.clocks[:MOST_GROUPS_TOLD],
                 "signals_disagree": self._agreement.disagreeing[:MOST_GROUPS_TOLD],
                 "signal_feed": None if self.listener is None else ("lost" if deaf else "connected"),
                 "signal_delay_s": None if self.listener is None else self.listener.delay_s,

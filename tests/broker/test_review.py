@@ -24,7 +24,7 @@ from broker.collector.store import Refusal, Store, keep, refuse
 from broker.collector.tables import decisions
 from broker.drawing import Clip
 from broker.wire import RULES as WIRE_RULES
-from broker.wire import Event, MeasureName
+from broker.wire import Event, MeasureName, Status
 from tests.broker.records import BIN_TIME, clip, counts, event, plate, status
 
 FIRST, SECOND = (UUID(f"{n:08x}-0000-4000-8000-000000000000") for n in (1, 2))
@@ -329,6 +329,19 @@ def test_nodes_and_refused_messages_show(desk: Desk) -> None:
     assert "main-5th / cam-n" in text
     assert '<td data-label="Numbers missing">4</td>' in text
     assert "road_user: literal_error" in text
+
+
+def test_a_node_whose_signal_sources_disagree_says_so(desk: Desk) -> None:
+    told = status("degraded", seq=6).model_dump(mode="json") | {
+        "signals_disagree": ["N", "ped0"],
+        "signal_feed": "lost",
+        "signal_clocks": [{"group": "E", "offset_s": -1.5, "drift_ppm": 12}],
+    }
+    with desk.store.write() as connection:
+        keep(connection, new_statuses=[Status.model_validate_json(json.dumps(told))])
+    text = " ".join(desk.page("/nodes").split())
+    assert "signal feed lost" in text and "signal sources disagree: N, ped0" in text
+    assert "signal clock corrected: E -1.5 s" in text
 
 
 def test_every_word_of_the_contract_has_its_words() -> None:

@@ -25,7 +25,7 @@ from edge.paths import Paths
 from edge.pipeline import Due, Line
 from edge.placing import Stage
 from edge.plate import OWN_RECORDING_WINDOW_S
-from edge.progress import AnalysisProgress
+from edge.progress import Progress
 from edge.recorder import Recorder
 from edge.redact import Redactor
 from edge.report import MAX_CLIPS, Report, write_report
@@ -159,7 +159,9 @@ def analyze(inputs: Inputs, results: Results, *, timings: Timings | None = None)
     outcome, numbers = Outcome(), _Numbers()
     with (
         _stopped_by_ctrl_c(line) as interrupted,
-        AnalysisProgress(frames=inputs.source.expected_frames, label=inputs.source.path.name) as progress,
+        Progress(
+            inputs.source.path.name, total=inputs.source.expected_frames, unit="frames", speed="fps"
+        ) as progress,
     ):
         for moment in line:
             with line.timings.stage("write"):

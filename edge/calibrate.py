@@ -170,13 +170,13 @@ def _told(found: Movement, file: SiteFile, image_size: tuple[int, int]) -> dict[
 
 
 def _still(video: Path, detector: Detector | None) -> tuple[Still, str]:
-    from edge.progress import AnalysisProgress
+    from edge.progress import Progress
     from edge.sources.file import open_video
     from edge.still import StillBuilder
 
     with open_video(video) as source:
         builder = StillBuilder(source, detector)
-        with AnalysisProgress(frames=source.expected_frames, label=video.name) as progress:
+        with Progress(video.name, total=source.expected_frames, unit="frames", speed="fps") as progress:
             for frame in source:
                 progress.advance()
                 if not builder.ingest(frame):

@@ -1,4 +1,4 @@
-"""How far an analysis has come: a bar on a terminal, a plain line now and then elsewhere."""
+"""How far a piece of work has come: a bar on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,39 +10,62 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, Task
-    from rich.text import Text
+    from rich.progress import Progress as Bar
 
 PLAIN_EVERY_S = 30.0
 
 
-class AnalysisProgress:
-    """Shows on standard error how many frames are done, how fast it goes and how long it will take."""
+class Progress:
+    """Shows on standard error how much of a whole is done, how fast it goes, and how long it will take.
 
-    def __init__(self, *, frames: int | None, label: str) -> None:
-        self._frames = frames
-        self._label = label
-        self._done = 0
-        self._started = self._told = time.monotonic()
-        self._bar: Progress | None = None
+    Args:
+        what: is under way.
+        total: how much there is; None where nobody knows.
+        unit: of it, in the plural.
+        speed: the unit of the speed, where that is told.
+    """
 
-    def advance(self) -> None:
-        self._done += 1
+    def __init__(self, what: str, *, total: float | None, unit: str, speed: str = "") -> None:
+        self._what, self._total, self._unit, self._speed = what, total, unit, speed
+        self._done = self._before = 0.0
+        self._began = self._told = time.monotonic()
+        self._bar: Bar | None = None
+
+    def advance(self, by: float = 1.0, *, counted: bool = True) -> None:
+        """Note that so much is done; ``counted=False``: it was before, and tells nothing about the speed."""
+        self._done += by
+        if not counted:
+            self._before += by
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self._done)
+            self._bar.update(self._bar.task_ids[0], completed=self._done, description=self._said())
             return
         now = time.monotonic()
         if now - self._told >= PLAIN_EVERY_S:
             self._told = now
-            rate = self._done / (now - self._started)
-            of = "" if self._frames is None else f" of {self._frames}"
-            left = "" if self._frames is None else f", {(self._frames - self._done) / rate:.0f} s left"
-            typer.echo(f"{self._label}: frame {self._done}{of}, {rate:.1f} fps{left}", err=True)
+            typer.echo(self._said(), err=True)
+
+    def _said(self) -> str:
+        per_s = (self._done - self._before) / max(time.monotonic() - self._began, 1e-9)
+        parts = [f"{self._what}: {self._done:.0f}{self._of} {self._unit}"]
+        if per_s > 0 and self._speed:
+            parts.append(f"{per_s:.1f} {self._speed}")
+        if per_s > 0 and self._total is not None:
+            parts.append(f"{_span(max(self._total - self._done, 0.0) / per_s)} left")
+        return ", ".join(parts)
+
+    @property
+    def _of(self) -> str:
+        return "" if self._total is None else f" of {self._total:.0f}"
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._bar = _bar()
-            self._bar.add_task(self._label, total=self._frames)
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            columns = TextColumn("{task.description}"), BarColumn()
+            self._bar = Bar(*columns, console=Console(stderr=True), refresh_per_second=4)
+            self._bar.add_task(self._said(), total=None if self._total is None else max(self._total, 1e-9))
             self._bar.start()
         return self
 
@@ -53,29 +76,9 @@ class AnalysisProgress:
             self._bar.stop()
 
 
-def _bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class FramesPerSecond(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text("" if not task.speed else f"{task.speed:.1f} fps")
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        FramesPerSecond(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        refresh_per_second=4,
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
     )

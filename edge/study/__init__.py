@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from edge.errors import InputError
+from edge.progress import Progress
 from edge.study.checking import checked
 from edge.study.engines import Done, Local, Ray, ended, engine_of
 from edge.study.inputs import named, read_all
 from edge.study.ledger import FileRow, Ledger
 from edge.study.planning import Segment, planned
-from edge.study.progress import StudyProgress
 from edge.study.timeline import Cut, sequences
 from edge.study.work import Settings
 
@@ -80,7 +80,7 @@ def run(
     cut = cut or _cut(known, model)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out), Ledger(out / "ledger.db") as ledger:
-        with StudyProgress("reading", total=len(given), unit="files") as progress:
+        with Progress("reading", total=len(given), unit="files") as progress:
             recordings, unusable = read_all(given, ledger, done=progress.advance)
         parts = (out / "parts").absolute()
         parts.mkdir(exist_ok=True)
@@ -111,7 +111,7 @@ def _work(segments: Sequence[Segment], ledger: Ledger, doer: Local | Ray, parts:
             waiting.append(each)
     total_s = sum(each.seconds for each in segments)
     by_key = {each.row.key: each for each in segments}
-    with StudyProgress("judging", total=total_s, unit="s of video") as progress:
+    with Progress("judging", total=total_s, unit="s of video") as progress:
         progress.advance(total_s - sum(each.seconds for each in waiting), counted=False)
         again = waiting
         while again:

@@ -13,6 +13,7 @@ from broker.collector.tables import decisions, events
 
 # With fewer than this, a number would tell of a person rather than of the work.
 FEWEST = 10
+MOST_TIMED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,15 @@ def of_rechecks(connection: Connection, *, sites: Sites = None) -> Agreement:
 def times_s(connection: Connection, *, sites: Sites = None) -> dict[str, tuple[int, float, float]]:
     """Return per rule how many decisions were timed, and the median and ninth decile of their seconds.
 
-    Under ``""`` stand all of them; where they are few, nothing does: it would tell of one person.
+    Of the last ones alone, which tell of the work as it is. Under ``""`` stand all of them; where they are
+    few, nothing does: it would tell of one person.
     """
     wanted = (
         select(events.c.rule, decisions.c.took_s)
         .join(events, events.c.id == decisions.c.event)
         .where(decisions.c.took_s.is_not(None))
+        .order_by(decisions.c.n.desc())
+        .limit(MOST_TIMED)
     )
     if sites is not None:
         wanted = wanted.where(events.c.site.in_(sites))

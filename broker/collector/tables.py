@@ -114,6 +114,7 @@ decisions = Table(
     CheckConstraint("verdict IN ('confirm', 'reject', 'unclear', 'undo')", name="verdict"),
     CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undo"),
     Index("ix_decisions_event", "event", "n"),
+    Index("ix_decisions_purpose", "purpose", "event"),
 )
 
 # What was refused, and why. Its payload is not kept: it may hold what no store of ours may hold. The hash

@@ -147,14 +147,15 @@ def _events(
 def _decisions(
     chance: np.random.Generator, rows: Sequence[Mapping[str, Any]], last: int
 ) -> list[dict[str, Any]]:
-    """Decide nine of ten; in fifty one is thought over: decided, taken back and decided again."""
+    """Decide nine of ten, one in twenty by two people; one in fifty is decided, taken back, decided again."""
     dice = chance.random((4, len(rows)))
     decided: list[dict[str, Any]] = []
 
     def decide(event: str, verdict: str, at_s: int, undoes: int | None = None) -> int:
         n = last + len(decided) + 1
         row = {"n": n, "event": event, "verdict": verdict, "undoes": undoes, "decided_s": at_s}
-        decided.append({**row, "reviewer": "made"})
+        took = {"purpose": "first", "took_s": None if undoes else 4 + n * 7919 % 37}
+        decided.append({**row, "reviewer": "made", **took})
         return n
 
     by_rule = {made.rule: made for made in RULES}
@@ -170,6 +171,9 @@ def _decisions(
             first = decide(row["id"], "unclear", at_s)
             decide(row["id"], "undo", at_s + 5, first)
         decide(row["id"], verdict, at_s + 9)
+        if dice[3, n] > 0.95:  # looked at by two
+            decide(row["id"], verdict, at_s + 900)
+            decided[-1] |= {"purpose": "second", "reviewer": "made-2"}
     return decided
 
 

@@ -21,8 +21,8 @@ Mark = tuple[int, Point, bool]
 
 # The same colours as the player's glyphs (broker/player/player.css).
 COLOURS: dict[RoadUser, str] = {
-    "pedestrian": "#d9480f",
-    "bicycle": "#2b8a3e",
+    "pedestrian": "#cf440e",
+    "bicycle": "#29863b",
     "motorcycle": "#a61e7a",
     "car": "#1c64d1",
     "bus": "#0b7285",

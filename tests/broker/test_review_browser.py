@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from broker.collector.clips import ClipFolder
 from broker.collector.review.language import language
-from broker.collector.store import Store
+from broker.collector.store import Store, keep
+from tests.broker.records import event, status
 from tests.broker.test_review import Desk
 from tests.browser import chromium as chromium
 from tests.browser import too_small_to_touch, unreached, violations, watched
@@ -100,6 +101,26 @@ def test_the_page_fits_a_phone(page: Page) -> None:
     page.get_by_role("link", name="Red-light entry").click()
     expect(page.locator("#player svg").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_long_names_fit(page: Page, desk: Desk) -> None:
+    """A site, a place and a node as long as the contract lets them be push nothing out of the page."""
+    long = "intersection-of-martin-luther-king-jr-bl"
+    crossing = event(
+        seq=77, site=long, node=long, place=long, rule="right_on_red_without_stop", road_user="motorcycle"
+    )
+    with desk.store.write() as connection:
+        keep(
+            connection,
+            new_events=[crossing],
+            new_statuses=[status().model_copy(update={"site": long, "node": long})],
+        )
+    for width in (1280, 1024, 768, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        for path in ("", f"events/{crossing.id}", "statistics", "nodes"):
+            page.goto(f"{desk.root}/{path}")
+            wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert wide[0] <= wide[1], (path, wide)
 
 
 def test_who_has_not_signed_in_is_asked_to(chromium: Browser, desk: Desk) -> None:

@@ -424,6 +424,25 @@ def test_a_kind_has_one_colour_in_the_player_and_on_the_map() -> None:
         assert f"--nm-c-{kind}: {COLOURS[kind]};" in light
 
 
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2.2 of ``#rrggbb``."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_number_can_be_read_on_every_class_in_light_and_dark() -> None:
+    """axe does not look into drawings: 4.5 to 1 is what WCAG AA asks of text this small."""
+    light, dark = player.style().split("@media (prefers-color-scheme: dark)")[:2]
+    for style in (light, dark):
+        (on,) = re.findall(r"--nm-on-c: (#\w{6})", style)[:1]
+        for kind in ROAD_USERS:
+            colour = re.search(rf"--nm-c-{kind}: (#\w{{6}})", style)
+            assert colour is not None
+            brighter, darker = sorted((luminance(on), luminance(colour[1])), reverse=True)
+            assert (brighter + 0.05) / (darker + 0.05) >= 4.5, kind
+
+
 def test_the_player_holds_no_way_out() -> None:
     """Nothing is fetched, evaluated, stored or written as markup."""
     for word in ("fetch(", "XMLHttpRequest", "eval(", "Function(", "innerHTML", "localStorage", "import("):

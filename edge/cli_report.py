@@ -64,12 +64,13 @@ def report_recount(collector: CollectorArgument) -> None:
 def report_learn(
     collector: CollectorArgument,
     site: Annotated[str | None, typer.Option(help="One site only.")] = None,
+    hours: Annotated[bool, typer.Option("--hours", help="By hour of the site's day.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What decisions teach: precision per site, rule and part of the day, and advice on thresholds."""
     from edge.publication import learn
 
-    raise typer.Exit(learn(collector, site=site, as_json=json))
+    raise typer.Exit(learn(collector, site=site, as_json=json, hours=hours))
 
 
 def publish(

@@ -289,8 +289,8 @@ def _show(made: Publication) -> None:
     Console().print(table)
 
 
-def learn(collector: Path, *, site: str | None, as_json: bool) -> int:
-    """Print how often each rule was confirmed, and thresholds that would have done better."""
+def learn(collector: Path, *, site: str | None, as_json: bool, hours: bool = False) -> int:
+    """Print how often each rule was confirmed, by hour where wanted, and thresholds that would do better."""
     from dataclasses import asdict
 
     from broker.collector.publication import learning
@@ -302,6 +302,8 @@ def learn(collector: Path, *, site: str | None, as_json: bool) -> int:
         found = learning.decided(connection, sites=None if site is None else [site])
     store.close()
     right, told = learning.precisions(found), learning.advice(found)
+    if hours:
+        right = learning.by_hour(found)
     if as_json:
         import json
 
@@ -311,13 +313,15 @@ def learn(collector: Path, *, site: str | None, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("site", "rule", "part of the day", "confirmed", "rejected", "precision (95 %)")
+    table = Table(
+        "site", "rule", "hour" if hours else "part of the day", "confirmed", "rejected", "precision (95 %)"
+    )
     for each in right:
         share = f"{each.share.value:.2f} ({each.share.low:.2f}–{each.share.high:.2f})"
         table.add_row(
             each.site,
             words.RULES[each.rule],
-            each.day_part or "all day",
+            each.day_part or "all day" if each.hour is None else f"{each.hour:02d}:00",
             str(each.confirmed),
             str(each.rejected),
             share,

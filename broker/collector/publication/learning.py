@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 from sqlalchemy import Connection, select
@@ -43,7 +44,7 @@ LOSES = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """How often people confirmed a rule at a site; ``day_part`` None is all day."""
+    """How often people confirmed a rule at a site; ``day_part`` None is all day; hours are the site's."""
 
     site: str
     rule: Rule
@@ -51,6 +52,7 @@ class Precision:
     confirmed: int
     rejected: int
     share: Proportion
+    hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Decided:
     confirmed: bool
     measures: dict[str, tuple[float, float | None]]
     half: bool
+    hour: int | None = None
 
 
 def decided(connection: Connection, *, sites: Sequence[str] | None = None) -> list[Decided]:
@@ -117,6 +120,7 @@ def decided(connection: Connection, *, sites: Sequence[str] | None = None) -> li
             measures=row.measures,
             # An id is random: one of its digits is a fair coin, the same at each look.
             half=row.id[0] in "01234567",
+            hour=datetime.fromtimestamp(row.time_s, known[row.site]).hour if row.site in known else None,
         )
         for row in connection.execute(wanted)
     ]
@@ -136,6 +140,23 @@ def precisions(found: Iterable[Decided]) -> list[Precision]:
         confirmed, rejected = counts[site, rule, part, True], counts[site, rule, part, False]
         share = figures.proportion(confirmed, confirmed + rejected)
         told.append(Precision(site, rule, part, confirmed, rejected, share))
+    return told
+
+
+def by_hour(found: Iterable[Decided]) -> list[Precision]:
+    """Return the confirmed share by site, rule and hour of the site's day, with Wilson intervals.
+
+    For who sets a camera up: low sun, or a lamp that blinds it, shows as an hour. Published it is never.
+    """
+    counts: Counter[tuple[str, Rule, int, bool]] = Counter(
+        (each.site, each.rule, each.hour, each.confirmed) for each in found if each.hour is not None
+    )
+    told = []
+    keys = {(site, rule, hour) for site, rule, hour, _ in counts}
+    for site, rule, hour in sorted(keys, key=lambda key: (key[0], RULES.index(key[1]), key[2])):
+        confirmed, rejected = counts[site, rule, hour, True], counts[site, rule, hour, False]
+        share = figures.proportion(confirmed, confirmed + rejected)
+        told.append(Precision(site, rule, DAY_PARTS[hour // 6], confirmed, rejected, share, hour))
     return told
 
 

@@ -91,7 +91,7 @@ def test_before_and_after_by_whole_numbers(counts: tuple[int, int], exposure: tu
     assert inverse == pytest.approx((1 / ratio, 1 / high, 1 / low, p))
 
 
-def test_precision_by_site_rule_and_part_of_the_day_is_what_the_decisions_say(store: Store) -> None:
+def test_precision_by_site_rule_part_of_the_day_and_hour_is_what_the_decisions_say(store: Store) -> None:
     chance = random.Random(6)
     sites, rules = ("main-5th", "elm-2nd"), ("red_light_entry", "near_miss", "amber_entry")
     records = [
@@ -121,7 +121,8 @@ def test_precision_by_site_rule_and_part_of_the_day_is_what_the_decisions_say(st
                 if chance.random() < 0.3:
                     findings.undo(connection, reviewer=f"r{n}", now_s=n)
     with store.read() as connection:
-        told = learning.precisions(learning.decided(connection))
+        found = learning.decided(connection)
+        told, hourly = learning.precisions(found), learning.by_hour(found)
         # Again, from the rows of decisions alone: the last that was not taken back.
         rows = connection.execute(select(decisions).order_by(decisions.c.n)).all()
         places = {row.id: row for row in connection.execute(select(events))}
@@ -134,14 +135,11 @@ def test_precision_by_site_rule_and_part_of_the_day_is_what_the_decisions_say(st
         hour = datetime.fromtimestamp(row.time_s, zone).hour
         for part in (None, DAY_PARTS[hour // 6]):
             counted[row.site, row.rule, part, verdict] += 1
-    expected = {
-        (site, rule, part): (
-            counted[site, rule, part, "confirm"],
-            counted[site, rule, part, "reject"],
-        )
-        for site, rule, part, verdict in counted
-        if verdict in ("confirm", "reject")
-    }
+        counted[row.site, row.rule, str(hour), verdict] += 1
+    assert {
+        (each.site, each.rule, str(each.hour)): (each.confirmed, each.rejected) for each in hourly
+    } == _expected(counted, hours=True)
+    expected = _expected(counted, hours=False)
     assert {
         (each.site, each.rule, each.day_part): (each.confirmed, each.rejected) for each in told
     } == expected
@@ -150,3 +148,13 @@ def test_precision_by_site_rule_and_part_of_the_day_is_what_the_decisions_say(st
             method="wilson"
         )
         assert (each.share.low, each.share.high) == pytest.approx((theirs.low, theirs.high), abs=5.1e-4)
+
+
+def _expected(
+    counted: Counter[tuple[str, str, str | None, str]], *, hours: bool
+) -> dict[tuple[str, str, str | None], tuple[int, int]]:
+    return {
+        (site, rule, part): (counted[site, rule, part, "confirm"], counted[site, rule, part, "reject"])
+        for site, rule, part, verdict in list(counted)
+        if verdict in ("confirm", "reject") and (part or "").isdecimal() == hours
+    }

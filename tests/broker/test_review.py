@@ -344,6 +344,15 @@ def test_a_node_whose_signal_sources_disagree_says_so(desk: Desk) -> None:
     assert "signal clock corrected: E -1.5 s" in text
 
 
+def test_numbers_a_node_has_given_up_are_no_missing_ones(desk: Desk) -> None:
+    told = status("running", seq=6).model_dump(mode="json") | {"given_up": [[4, 4]]}
+    with desk.store.write() as connection:
+        keep(connection, new_statuses=[Status.model_validate_json(json.dumps(told))])
+    text = desk.page("/nodes")
+    cell = '<td data-label="Numbers missing">none<br><small>given up at the node: 4</small></td>'
+    assert cell in text
+
+
 def test_every_word_of_the_contract_has_its_words() -> None:
     from typing import get_args
 

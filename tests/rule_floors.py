@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge.rates import FLOOR_HZ
 from tests.rule_scores import measured
 
-RATES_HZ = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 12.5)
+RATES_HZ = (1.5, 2.0, 3.0, 4.0, 5.0, 12.5)
 ENOUGH, MOST_WRONG = 0.95, 0.05
 SEED = 6203
 

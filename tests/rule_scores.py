@@ -213,10 +213,17 @@ def measured(per_maker: int, *, seed: int = SEED, rate_hz: float | None = None) 
             sigma_m=noise_m or math.nan, drop=drop, seed=seed + number, phase=chance.uniform(0, 0.1),
         )  # fmt: skip
         # Scenes are an hour apart, so that no event of one is matched with another's.
-        findings = judged(made.site, frames)
+        findings = judged(made.site if rate_hz is None else _allowing(made.site, rate_hz), frames)
         found += [_event(each, number) for each in findings if each.rule in rules]
         truth += [_event(_true(*each), number) for each in made.truth]
     return evaluate(found, truth)
+
+
+def _allowing(site: Site, rate_hz: float) -> Site:
+    """Return a site that lets its rules judge at a rate, however low: how they fare there is the question."""
+    lowest_hz = min(site.thresholds.min_frame_rate_hz, 0.8 * rate_hz)
+    thresholds = site.thresholds.model_copy(update={"min_frame_rate_hz": lowest_hz})
+    return site.model_copy(update={"thresholds": thresholds})
 
 
 def _rate_hz(chance: random.Random, given: float | None) -> float:

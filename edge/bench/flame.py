@@ -17,9 +17,9 @@ _COLOURS = ("#c7402d", "#d9622b", "#e68a2e", "#eda63a", "#f2bd4b", "#f5cf6b", "#
 _NARROW_PX = 46
 
 
-def picture(lanes: Mapping[str, Sequence[tuple[str, float]]], *, title: str, bare_ms: float) -> str:
-    """Return an SVG of stages (name, ms a frame), one lane a thread; ``bare_ms`` is marked across them."""
-    longest = max([bare_ms, *(sum(ms for _, ms in stages) for stages in lanes.values())])
+def picture(lanes: Mapping[str, Sequence[tuple[str, float]]], *, title: str, inference_ms: float) -> str:
+    """Return an SVG of stages (name, ms a frame), one lane a thread; ``inference_ms`` is marked."""
+    longest = max([inference_ms, *(sum(ms for _, ms in stages) for stages in lanes.values())])
     scale = (WIDTH_PX - LEFT_PX - 20) / max(longest, 1e-6)
     height = TOP_PX + 2 * ROW_PX * len(lanes) + 30
     parts = [
@@ -33,7 +33,7 @@ def picture(lanes: Mapping[str, Sequence[tuple[str, float]]], *, title: str, bar
         top = TOP_PX + 2 * ROW_PX * lane
         parts.append(f'<text x="12" y="{top + 22}" fill="#222">{html.escape(name)}</text>')
         parts += _lane(stages, top, scale)
-    x, bottom = LEFT_PX + bare_ms * scale, TOP_PX + 2 * ROW_PX * len(lanes) - 8
+    x, bottom = LEFT_PX + inference_ms * scale, TOP_PX + 2 * ROW_PX * len(lanes) - 8
     parts.append(
         f'<path d="M{x:.1f} {TOP_PX - 6}V{bottom}" stroke="#1b3b6f" stroke-width="1.5" '
         'stroke-dasharray="5 3" fill="none"/>'
@@ -42,7 +42,7 @@ def picture(lanes: Mapping[str, Sequence[tuple[str, float]]], *, title: str, bar
     anchor, shift = ("end", -5) if x > WIDTH_PX - 190 else ("start", 5)
     parts.append(
         f'<text x="{x + shift:.1f}" y="{bottom + 16}" text-anchor="{anchor}" fill="#1b3b6f">'
-        f"bare inference {bare_ms:.1f} ms</text>"
+        f"one inference {inference_ms:.1f} ms</text>"
     )
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -49,7 +49,8 @@ def measure(data: Path) -> Section:
     """Analyse the PETS clip with deimv2-femto in several rounds."""
     threads = default_threads()
     detector = load(str(data / MODEL), threads=threads)
-    timings = Timings(keep=True)
+    # What the stages compute, so that a busy machine does not make them look long.
+    timings = Timings(keep=True, clock=time.thread_time)
     with tempfile.TemporaryDirectory() as folder:
         site = pets.write_site(Path(folder) / "site.toml", data)
         one_round(detector, site, pets.video(data), threads, Timings(), frames=40)  # what is loaded once
@@ -99,7 +100,7 @@ def section(detector: OnnxDetector, threads: int, rounds: Sequence[Round], timin
     ]
     return Section(
         title=f"Speed: {detector.name}, {threads} thread(s), {detector.provider}, PETS S2L1",
-        columns=("per frame", "mean ms", "median ms", "p95 ms"),
+        columns=("per frame (stages: of a core)", "mean ms", "median ms", "p95 ms"),
         rows=rows,
         numbers={
             "model": detector.name,
@@ -124,8 +125,8 @@ def section(detector: OnnxDetector, threads: int, rounds: Sequence[Round], timin
                 "detector's thread": [("detect", costs["detect"]["mean_ms"])],
                 "the line's thread": [(stage, costs[stage]["mean_ms"]) for stage in beside],
             },
-            title=f"A frame of {1000 / line_ms:.0f} a second: {detector.name}, PETS S2L1, ms",
-            bare_ms=bare_ms,
+            title=f"Where a frame's time goes: {detector.name}, PETS S2L1, ms of a core",
+            inference_ms=costs["detect"]["median_ms"],
         ),
     )
 

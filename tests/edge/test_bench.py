@@ -94,11 +94,11 @@ def test_the_stages_are_a_picture() -> None:
         "detector's thread": [("detect", 14.2)],
         "the line's thread": [("fetch", 0.3), ("track <all>", 2.5)],
     }
-    svg = flame.picture(lanes, title="A frame", bare_ms=14.0)
+    svg = flame.picture(lanes, title="A frame", inference_ms=14.0)
     drawn = ET.fromstring(svg)
     widths = [float(each.get("width", 0)) for each in drawn.iter("{http://www.w3.org/2000/svg}rect")]
     assert max(widths[1:]) == pytest.approx(690, abs=1)  # the longest fills the picture
-    assert "track &lt;all&gt; 2.50" in svg and "bare inference 14.0 ms" in svg
+    assert "track &lt;all&gt; 2.50" in svg and "one inference 14.0 ms" in svg
 
 
 @pytest.mark.data

@@ -27,7 +27,7 @@ def rates(frame_rate_hz: float, *, gated: bool = True) -> Rates:
         pytest.param(25.0, False, "red_light_entry", (25.0, False), id="without the gate every rule does"),
         pytest.param(5.0, True, "red_light_entry", (5.0, False), id="a slow camera, at its own rate"),
         pytest.param(3.0, True, "red_light_entry", (3.0, True), id="under the floor"),
-        pytest.param(3.0, True, "blocking_box", (3.0, False), id="another rule needs less"),
+        pytest.param(3.0, True, "wrong_way", (3.0, False), id="another rule needs less"),
     ],
 )
 def test_the_rate_of_a_rule(

@@ -19,6 +19,7 @@ from edge.rules.amber_entry import amber_entry
 from edge.rules.blocking_box import Box, judge_inside
 from edge.rules.crossing_outside_crosswalk import crossing_outside_crosswalk
 from edge.rules.crossings import CrossingWatch, Start, Stay
+from edge.rules.doubles import is_double
 from edge.rules.entries import Entry, EntryWatch
 from edge.rules.exposure import ExposureCounts
 from edge.rules.failure_to_yield import Claim, failure_to_yield
@@ -193,13 +194,15 @@ class Engine:
     def _single(self, ended: list[Path]) -> Iterator[Finding]:
         assert self._signals is not None
         self._parts: list[TickTrack] = []
-        for path in [*ended, *self._paths.values()]:
+        every = [*ended, *self._paths.values()]
+        for path in every:
             fresh = path.understand(self._now)
             part = self._board.feed(path, fresh)
             if part is not None:
                 self._parts.append(part)
             for entry in self._entries.feed(path, fresh):
-                yield from self._entered(entry, self._signals)
+                if not is_double(path, every, entry.instant.time):
+                    yield from self._entered(entry, self._signals)
             yield from self._wrong_way.feed(path, fresh)
             for found in self._crossings.feed(path, fresh):
                 yield from self._walked(found, self._signals)

@@ -37,6 +37,8 @@ ON_LINE_M = 0.1
 BESIDE_LINE_M = 0.5
 # Cross traffic clips the end of a line at right angles; an entry goes along its heading.
 ALONG_COSINE = math.cos(math.radians(75))
+# No vehicle at a junction is faster; a step beyond that and this much slip of its box is none of a vehicle.
+FASTEST_MPS, SLIP_M = 50.0, 2.0
 # Jitter is learnt from the samples this long before a crossing.
 LEARN_S = 2.0
 
@@ -174,6 +176,13 @@ def front(rows: Floats) -> tuple[Floats, Floats]:
     return rows[:, X] + half * rows[:, CX], rows[:, Y] + half * rows[:, CY]
 
 
+def jumped(rows: Floats) -> bool:
+    """Return whether a track went further between two samples than any vehicle: a slip, or another's."""
+    way = np.hypot(np.diff(rows[:, X]), np.diff(rows[:, Y]))
+    sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
+    return bool((way > FASTEST_MPS * np.diff(rows[:, TIME]) + SLIP_M + 3 * (sigma[1:] + sigma[:-1])).any())
+
+
 def doubtful(places: Places, rows: Floats, crossing: Crossing) -> bool:
     """Return whether positions or frame rate around a crossing are under what a verdict needs."""
     limits = places.site.thresholds
@@ -184,6 +193,8 @@ def doubtful(places: Places, rows: Floats, crossing: Crossing) -> bool:
         return True
     sigma = around[:, SIGMA]
     if (sigma[np.isfinite(sigma)] > limits.max_position_sigma_m * 1.001).any():
+        return True
+    if jumped(rows):
         return True
     steps = np.diff(rows[:, TIME])
     return bool(len(steps) and np.median(steps) > 1.25 / limits.min_frame_rate_hz)

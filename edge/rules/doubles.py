@@ -1,0 +1,58 @@
+"""Two tracks of one vehicle: a tracker that saw it twice is no reason to count or accuse twice.
+
+::
+
+        ┌───────────────┐
+        │   ┌───────────┼───┐      two solid bodies cannot stand so;
+        │ A │           │ B │      the younger track is a double of the elder
+        └───┼───────────┘   │
+            └───────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from edge.rules.path import CX, CY, LENGTH, TIME, WIDTH, Path, X, Y
+
+# Looked at from so long before an instant to so long after it.
+BEFORE_S, AFTER_S = 1.0, 0.5
+# From so many samples on it is no chance.
+LEAST_SAMPLES = 3
+# Of the smaller one's length and width: nearer than this in both, one would stand in the other.
+INSIDE = 0.5
+
+
+def is_double(path: Path, others: Iterable[Path], time: float) -> bool:
+    """Return whether a vehicle's track runs inside an elder one's around an instant.
+
+    The elder is the one seen first, then the one of the lower number, so that of two tracks exactly one
+    counts, whichever was judged first.
+    """
+    first, last = path.span(time - BEFORE_S, time + AFTER_S)
+    rows = path.rows[first : min(last, path.done)]
+    if len(rows) < LEAST_SAMPLES:
+        return False
+    return any(
+        (other.first_time, other.number) < (path.first_time, path.number) and _inside(rows, other)
+        for other in others
+        if other is not path and len(other.rows)
+    )
+
+
+def _inside(rows: np.ndarray, other: Path) -> bool:
+    theirs = other.rows
+    common = (rows[:, TIME] >= theirs[0, TIME]) & (rows[:, TIME] <= theirs[-1, TIME])
+    rows = rows[common]
+    if len(rows) < LEAST_SAMPLES:
+        return False
+    nearest = np.clip(np.searchsorted(theirs[:, TIME], rows[:, TIME]), 0, len(theirs) - 1)
+    dx = rows[:, X] - np.interp(rows[:, TIME], theirs[:, TIME], theirs[:, X])
+    dy = rows[:, Y] - np.interp(rows[:, TIME], theirs[:, TIME], theirs[:, Y])
+    along = np.abs(dx * rows[:, CX] + dy * rows[:, CY])
+    across = np.abs(dy * rows[:, CX] - dx * rows[:, CY])
+    length = np.minimum(rows[:, LENGTH], theirs[nearest, LENGTH])
+    width = np.minimum(rows[:, WIDTH], theirs[nearest, WIDTH])
+    return bool(((along < INSIDE * length) & (across < INSIDE * width)).all())

@@ -65,7 +65,8 @@ export function placeAt(keys, step) {
 /**
  * Keys with the headings of standing vehicles held: what stands does not turn, its box's noise does.
  *
- * Who is slower than half a metre a second keeps the heading it came with, else the one it leaves with.
+ * Who is slower than half a metre a second keeps the heading they came with, else take the one they leave with; that
+ * of two metres off, for the first and last of a way are as noisy.
  */
 export function steadied(keys, stepS) {
   const around = Math.max(1, Math.round(0.6 / stepS));
@@ -80,9 +81,13 @@ export function steadied(keys, stepS) {
   const moving = keys.filter((_, n) => moves[n]);
   if (!moving.length) return keys;
   return keys.map((key, n) => {
-    if (moves[n] || key[5] < 0) return key;
-    const before = moving.filter((each) => each[0] < key[0]).pop();
-    return [...key.slice(0, 5), (before || moving[0])[5]];
+    const off = (each) => distance(metres(each.slice(3, 5)), metres(key.slice(3, 5)));
+    const near = key[5] >= 0 && key[3] !== null && keys.some((each, m) => !moves[m] && each[3] !== null && each[5] >= 0 && off(each) < 1);
+    if (key[5] < 0 || (moves[n] && !near)) return key;
+    const before = moving.filter((each) => each[0] < key[0]);
+    const after = moving.filter((each) => each[0] > key[0]);
+    const like = before.findLast((each) => off(each) >= 2) || after.find((each) => off(each) >= 2) || before.at(-1) || after[0];
+    return like ? [...key.slice(0, 5), like[5]] : key;
   });
 }
 

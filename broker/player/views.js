@@ -59,7 +59,7 @@ export function planView(clip, plate) {
     .map((zone) => zoneShape(zone, zone.outline_m && zone.outline_m.map(flipped), layers, clip, unit, flipped))
     .filter(Boolean);
   const mark = clip.spot ? spotShape(svg, flipped(metres(clip.spot)), unit * 2.4) : null;
-  groupNames(plate ? plate.zones : [], layers.over, unit);
+  groupNames(plate ? plate.zones : [], layers.zones, unit);
   svg.append(layers.badges);
   const glyphs = clip.glyphs.map((glyph) => planGlyph(glyph, layers, clip, unit)).filter(Boolean);
   furniture(svg, box, unit);

@@ -278,10 +278,14 @@ def test_who_stands_keeps_the_heading_they_came_with(page: Any) -> None:
           const ways = [[0, 0, 6], [10, 40, 6], [20, 44, 6], [30, 44, 7], [40, 44, 5], [50, 44, 7]];
           const drive = ways.map((way) => key(...way));
           const parked = [key(0, 0, 3), key(50, 0, 4)];
-          return [steadied(drive, 0.1).map((each) => each[5]), steadied(parked, 0.1).map((each) => each[5])];
+          const off = [[0, 0, 5], [10, 0, 7], [20, 0, 5], [26, 2, 7], [32, 12, 6], [40, 40, 6]];
+          const leave = off.map((way) => key(...way));
+          return [drive, parked, leave].map((keys) => steadied(keys, 0.1).map((each) => each[5]));
         }"""
     )
-    assert turned == [[6, 6, 6, 6, 6, 6], [3, 4]], "who never moves is drawn as it was seen"
+    assert turned == [[6, 6, 6, 6, 6, 6], [3, 4], [6, 6, 6, 6, 6, 6]], (
+        "who never moves is drawn as it was seen"
+    )
 
 
 def test_numbers_cover_neither_feet_nor_each_other(page: Any) -> None:

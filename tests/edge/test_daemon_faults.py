@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
@@ -39,6 +42,8 @@ clock_sigma_s = 0.01
 frame_rate_hz = {rate}
 [broker]
 port = {port}
+[outbox]
+path = "{outbox}"
 """
 
 
@@ -51,13 +56,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def node_at_work(folder: Path, port: int, **environment: str) -> Iterator[Running]:
+def node_at_work(folder: Path, port: int, outbox: str = "outbox.db", **environment: str) -> Iterator[Running]:
     """A node that watches an MJPEG camera; a car goes over the line on red every five seconds."""
     # The plan's second of green is well away from the test, also with a clock set by whole days.
     epoch = datetime.fromtimestamp(time.time() // 86_400 * 86_400 + time.time() % 600 - 60.0, UTC)
     (folder / "site.toml").write_text(busy_node.SITE.format(epoch=epoch.isoformat().replace("+00:00", "Z")))
     with MjpegCamera(rate=RATE_HZ) as camera:
-        (folder / "node.toml").write_text(NODE_TOML.format(url=camera.url, rate=RATE_HZ, port=port))
+        text = NODE_TOML.format(url=camera.url, rate=RATE_HZ, port=port, outbox=outbox)
+        (folder / "node.toml").write_text(text)
         node = Running(
             folder / "node.toml", environment, program=("-m", "tests.edge.busy_node"), more=(str(folder),)
         )
@@ -125,11 +131,58 @@ def test_a_day_without_a_broker_and_a_clock_set_forth_and_back(tmp_path: Path, s
     assert took_s > (left - 2 * WINDOW) / DRAIN_HZ, "faster than a node drains"
 
 
-def in_order(folder: Path, store: Store, *, put: Set[str] = frozenset(), begun_anew: int) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds little more than a node's ballast, where this may be made."""
+    place = tmp_path / "state"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,mode=0777", "none", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left on a disk."""
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_a_node_whose_disk_is_full_finds_on_and_loses_nothing(
+    small_disk: Path, tmp_path: Path, store: Store
+) -> None:
+    with start_broker() as broker, node_at_work(tmp_path, broker.port, outbox="state/outbox.db") as node:
+        node.until(lambda: len(told(tmp_path)) >= 1, what="an event", timeout_s=60)
+        filler = small_disk / "filler"
+        fill(filler)
+        node.until_said("the ballast is given up")
+        fill(filler)  # its room too
+        node.until_said("what is found waits in memory until there is room")
+        before = len(told(tmp_path))
+        node.until(lambda: len(told(tmp_path)) > before, what="another event")
+        filler.unlink()
+        collector = collecting(store, tmp_path, broker.port)
+        node.until_said("what waited in memory is stored")
+        node.until(lambda: told(tmp_path) <= set(ids(store)), what="all of them", timeout_s=120)
+        assert node.end() == 0
+        collector.close()
+    in_order(tmp_path, store, begun_anew=0, outbox="state/outbox.db")
+
+
+def in_order(
+    folder: Path,
+    store: Store,
+    *,
+    put: Set[str] = frozenset(),
+    begun_anew: int,
+    outbox: str = "outbox.db",
+) -> None:
     """Everything that was found is stored or waits, once; each car was found, but for one on the line."""
     found, all_told = ids(store), told(folder) | put
-    with Outbox(folder / "outbox.db") as outbox:
-        waits = {row.key for row in outbox.take(math.inf, 10_000) if row.kind == "event"}
+    with Outbox(folder / outbox) as left:
+        waits = {row.key for row in left.take(math.inf, 10_000) if row.kind == "event"}
     assert len(found) == len(set(found)), "one twice"
     assert set(found) | waits == all_told, "one lost, or one invented"
     with store.read() as connection:

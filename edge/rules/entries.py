@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, set_off, standing
+from edge.rules.identity import jumps
 from edge.rules.path import (
     CX,
     CY,
@@ -194,7 +195,7 @@ def doubtful(places: Places, rows: Floats, crossing: Crossing) -> bool:
     sigma = around[:, SIGMA]
     if (sigma[np.isfinite(sigma)] > limits.max_position_sigma_m * 1.001).any():
         return True
-    if jumped(rows):
+    if jumped(rows) or jumps(rows, crossing.before, crossing.after):
         return True
     steps = np.diff(rows[:, TIME])
     return bool(len(steps) and np.median(steps) > 1.25 / limits.min_frame_rate_hz)

@@ -23,6 +23,7 @@ import shapely
 from calibration.site import Crosswalk
 from edge.measures import passages, separation_m
 from edge.rules.finding import Finding, Measure, Outcome
+from edge.rules.identity import jumps
 from edge.rules.meetings import Meeting
 from edge.rules.pair_errors import (
     EDGES,
@@ -81,6 +82,8 @@ def failure_to_yield(meeting: Meeting, claims: dict[int, list[Claim]], places: P
             continue
         tick = tick_after(time)
         verdict: Outcome = "undecidable" if claim.states - {"green", "amber"} else "occurred"
+        if any(jumps(track.path.rows, time, time) for track in (walker, vehicle)):
+            verdict = "undecidable"
         found = _cut_off(walker, vehicle, tick, claim.crosswalk, places)
         if found is not None:
             return _finding(walker, vehicle, time, claim, verdict, gap=found)

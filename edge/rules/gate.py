@@ -161,8 +161,23 @@ def crossing_instant(
         time, speed, bend = fit.time, max(fit.speed_mps, 0.05), 0.0
         noise = math.hypot(common, jitter * fit.position_factor)
         speed_sigma = jitter * fit.speed_factor
+    else:
+        bend = max(bend, abs(_later(times, f, low, high) - time) * speed)
     sigma = math.hypot(time_sigma_s, noise / speed, bend / speed / math.sqrt(3))
     return Instant(time, sigma, speed, speed_sigma, gap)
+
+
+def _later(times: Floats, f: Floats, low: int, high: int) -> float:
+    """Return when it crossed if it went all the way at the speed it has afterwards.
+
+    Who stood at the threshold and sets off between two samples, some lost between them, crosses any time from
+    the chord's crossing to this.
+    """
+    if high + 1 >= len(times):
+        return float(times[high])
+    speed = float(f[high + 1] - f[high]) / max(float(times[high + 1] - times[high]), 1e-3)
+    later = float(times[high]) - float(f[high]) / max(speed, 0.05)
+    return min(max(later, float(times[low])), float(times[high]))
 
 
 def set_off(

@@ -29,6 +29,7 @@ import numpy as np
 from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
 from edge.rules.extremes import of_stretch
 from edge.rules.finding import Finding, Measure, Outcome
+from edge.rules.identity import jumps
 from edge.rules.meetings import Meeting
 from edge.rules.pair_errors import (
     EDGES,
@@ -116,6 +117,8 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
     places_err_m = [float(row_at(track, tick)[TSIGMA]) for track in (chosen.first, chosen.second)]
     if any(error_m > limits.max_position_sigma_m * 1.001 for error_m in places_err_m):
         # As on the second STRUDL clip: half a second of a car behind a tree is no road user that enters.
+        verdict = "undecidable"
+    if any(jumps(track.path.rows, chosen.time, chosen.time) for track in (chosen.first, chosen.second)):
         verdict = "undecidable"
     measures = {}
     if pet is not None:

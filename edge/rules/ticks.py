@@ -28,7 +28,8 @@ from edge.rules.path import (
 from edge.rules.samples import PEDESTRIAN_CODE, Floats
 
 TICK_S = 0.1
-KEPT_TICKS = 400
+# A box may be blocked a minute after the entry, and is followed for ten seconds more.
+KEPT_TICKS = 800
 TICK_COLUMNS = (SX, SY, CX, CY, LENGTH, WIDTH, SIGMA, SPEED_SIGMA, VX, VY, DEPTH, KIND, TIME_SIGMA)
 (TX, TY, TCX, TCY, TLENGTH, TWIDTH, TSIGMA, TSPEED_SIGMA, TVX, TVY, TDEPTH, TKIND, TCLOCK) = range(13)
 

@@ -40,6 +40,8 @@ WRONG_WAY_M = 5.0
 AGAINST_COSINE = -math.cos(math.radians(60))
 # How long it is followed to tell how far it went.
 FOLLOW_S = 5.0
+# The names under which rows are kept for it, below those of the kerb and of stop lines.
+KEPT = -2
 # So many rows of standing still are averaged.
 LEAST_STOOD = 5
 # Nearer to the end of the line than this the centre line, not the lane, may have been crossed.
@@ -72,10 +74,15 @@ class WrongWayWatch:
                     self._step(path, frame, index + fresh.start)
         for key, crossing in list(self._pending.items()):
             if key[0] == path.serial and (
-                path.ended or path.rows[path.done - 1, TIME] >= crossing.after + FOLLOW_S + HALF_S
+                path.ended or path.rows[path.done - 1, TIME] >= _followed(crossing) + HALF_S
             ):
                 del self._pending[key]
                 yield self._finding(path, self._places.lines[key[1]], crossing)
+        for frame in self._places.lines:
+            gate = self._gates.get((path.serial, frame.index))
+            if gate is not None:
+                pending = self._pending.get((path.serial, frame.index))
+                path.keep(KEPT - frame.index, _window(gate, pending))
 
     def _step(self, path: Path, frame: LineFrame, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
         key = (path.serial, frame.index)
@@ -109,7 +116,7 @@ class WrongWayWatch:
         instant = crossing_instant(
             crossing, rows[:, TIME], -frame.beyond_m(x, y), rows[:, SIGMA], float(rows[0, TIME_SIGMA])
         )
-        start, end = path.span(crossing.after, crossing.after + FOLLOW_S + 1e-6)
+        start, end = path.span(crossing.after, _followed(crossing) + 1e-6)
         seen = path.rows[start : min(end, path.done)]
         farthest = _farthest(frame, seen)
         at = min(int(np.searchsorted(rows[:, TIME], instant.time)), len(rows) - 1)
@@ -129,6 +136,17 @@ class WrongWayWatch:
             y=float(y[at]),
             tracks=(path.number,),
         )
+
+
+def _followed(crossing: Crossing) -> float:
+    return max(crossing.after + FOLLOW_S, crossing.confirmed)
+
+
+def _window(gate: Gate, pending: Crossing | None) -> tuple[float, float] | None:
+    """Return the time around a crossing that is not told yet: one may stand over the line for minutes."""
+    if pending is not None:
+        return pending.before - LEARN_S, _followed(pending) + HALF_S
+    return (gate.before - LEARN_S, gate.after + HALF_S) if gate.side == "band" else None
 
 
 def _farthest(frame: LineFrame, rows: Floats) -> Measure:

@@ -64,6 +64,14 @@ def test_no_wrong_way(movement: Movement) -> None:
     assert found("wrong_way", movement) == []
 
 
+def test_who_stands_over_the_line_for_minutes_is_dated_when_it_came() -> None:
+    """As a mirrored queue of SUMO's: two metres up the approach, and on after more than rows are kept."""
+    ways = [(95.0, -20.0), (100.0, 0.0), (100.5, 2.0), (230.0, 2.0), (234.0, 20.0)]
+    (finding,) = found("wrong_way", profile(at=(3.5, -13.0), heading_deg=-90.0, ways=ways))
+    assert (finding.place, finding.outcome) == ("A", "occurred")
+    assert finding.time == pytest.approx(100.0, abs=0.05)
+
+
 # ------------------------------------------------------------------------------------------ blocking box
 
 LIGHT = red_at(100.0, groups=("A",))
@@ -83,6 +91,14 @@ TURNS_IN = turn(
 BLOCKING = [
     pytest.param((IN_THE_EXIT, TURNS_IN), True, id="turns in behind one that stands in the exit"),
     pytest.param((TURNS_IN,), False, id="waits in the turn for a gap"),
+    pytest.param(
+        (
+            profile(ways=[(30, 22.0), (140, 22.0), (145, 60.0)], **A),
+            profile(ways=[(35, -60), (45, 0), (47, 16.5), (140, 16.5), (144, 50)], **A),
+        ),
+        True,
+        id="entered behind the queue 55 s before red",
+    ),
     pytest.param((QUEUE, ENTERS), True, id="enters behind a standing queue and stands at red"),
     pytest.param((ENTERS,), False, id="stands inside with nobody ahead"),
     pytest.param(

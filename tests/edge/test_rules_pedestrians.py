@@ -275,3 +275,13 @@ def test_any_start_on_dont_walk_is_found(steps_on: float, speed_mps: float, y: f
         ("occurred", pytest.approx(steps_on, abs=0.02))
     ]
     assert not math.isnan(findings[0].time_sigma_s)
+
+
+def test_who_sets_off_with_the_walk_while_rows_are_lost_was_in_time() -> None:
+    """Stands at the kerb, goes at walk (130.0); the rows of the first steps are lost (a tenth of SUMO's)."""
+    person = walk((120.0, -7.05, Y), (130.05, -7.05, Y), (140.05, 6.95, Y), (143.0, 11.0, Y))
+    frames = [
+        scene if not 129.85 < scene.time < 130.25 else replace(scene, users=())
+        for scene in scenes([person], LAMP)
+    ]
+    assert judged(SITE, frames) == []

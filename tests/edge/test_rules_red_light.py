@@ -243,6 +243,33 @@ def test_a_gap_at_the_line_may_hide_another_vehicle() -> None:
     assert [(each.rule, each.outcome) for each in judged(SITE, frames)] == [RED_DOUBT]
 
 
+@pytest.mark.parametrize("noise_m", [0.0, 0.2])
+@pytest.mark.parametrize("swapped_at", [104.6, 105.0, 105.4])
+def test_two_that_swap_at_the_line_decide_nothing(swapped_at: float, noise_m: float) -> None:
+    """One enters on red, beside it one waits; the tracker takes each for the other about then."""
+    enters = drive(time=105.0, speed_mps=6.0, **A)
+    waits = profile(at=(0.3, -13.0), heading_deg=90.0, ways=[(90.0, -20.0), (99.0, -1.0), (140.0, -1.0)])
+    how = {"sigma_m": noise_m or 0.01, "jitter_m": noise_m, "seed": 8}
+    frames = [
+        scene
+        if scene.time < swapped_at
+        else replace(
+            scene, users=tuple(replace(user, track={1: 2, 2: 1}[user.track]) for user in scene.users)
+        )
+        for scene in scenes([enters, waits], RED, **how)  # type: ignore[arg-type]  # floats by name
+    ]
+    assert {outcome for _, outcome in ((each.rule, each.outcome) for each in judged(SITE, frames))} <= {
+        "undecidable"
+    }
+
+
+def test_hard_braking_is_no_swap() -> None:
+    """8 m/s² down from 15 m/s, front over the line in between: a track like any other."""
+    ways = [(99.0, -30.0), (101.0, 0.0)]
+    ways += [(101.0 + step / 10, 15 * step / 10 - 4 * (step / 10) ** 2) for step in range(1, 15)]
+    assert rules(profile(ways=[*ways, (140.0, ways[-1][1])], **A)) == [RED_ENTRY]
+
+
 def test_a_few_lost_frames_do_not_matter() -> None:
     (finding,) = found(drive(time=103.0, **A), drop=0.3, seed=4)
     assert (finding.rule, finding.outcome) == RED_ENTRY

@@ -14,8 +14,9 @@ def _apart_deg(one: Leg, other: Leg) -> float:
 
 def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -> Path:
     chance = random.Random(seed)
-    runs_red = 'jmDriveAfterRedTime="{:.1f}" jmDriveRedSpeed="20" jmDriveAfterYellowTime="4"'
+    # In a jam everybody enters, room or not.
     blocks = 'jmIgnoreKeepClearTime="0"' if junction.jammed else ""
+    runs_red = 'jmDriveAfterRedTime="{:.1f}" jmDriveRedSpeed="20" jmDriveAfterYellowTime="4"'
     types = [
         f'<vType id="car" vClass="passenger" length="4.6" width="1.8" minGap="2.5" {blocks}/>',
         '<vType id="truck" vClass="truck" length="9.5" width="2.5"/>',
@@ -40,6 +41,8 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
         while time < end_s - 20:
             kind = chance.choices(list(weights), list(weights.values()))[0]
             towards = chance.choice([other for other in junction.legs if other is not leg])
+            if junction.jammed and leg.name != junction.jammed and chance.random() < junction.into_jam:
+                towards = next(other for other in junction.legs if other.name == junction.jammed)
             if junction.heedless:
                 towards = max(junction.legs, key=lambda other: _apart_deg(leg, other))
             rows.append(

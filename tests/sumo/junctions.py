@@ -45,6 +45,8 @@ class Junction:
     headway_s: float = 9.0
     # One exit is blocked from time to time, and drivers enter all the same.
     jammed: str = ""
+    # How many of those who could go there do: a share, else all exits are as likely.
+    into_jam: float = 0.0
     # Everybody goes straight on, whatever the light shows and whoever comes: ways that cross without a bend,
     # seconds apart at random.
     heedless: bool = False
@@ -98,6 +100,26 @@ TURN_ON_RED = Junction(
     ),
     right_on_red="after_stop",
     jammed="E",
+)
+# Exits that jam, entered without room: a skewed one with lanes side by side, and a T that turns into the jam.
+JAMMED = Junction(
+    "jammed",
+    (
+        Leg("N", 70, lanes_in=2, lanes_out=2),
+        Leg("E", 10, lanes_in=2, lanes_out=2),
+        Leg("S", 245, lanes_in=2, lanes_out=2),
+        Leg("W", 185, lanes_in=2, lanes_out=2),
+    ),
+    jammed="E",
+    headway_s=5.0,
+    into_jam=0.6,
+)
+JAMMED_TEE = Junction(
+    "jammed-tee",
+    (Leg("E", 5, lanes_in=2), Leg("S", 268), Leg("W", 182, crosswalk=False)),
+    jammed="W",
+    headway_s=4.0,
+    into_jam=0.8,
 )
 JUNCTIONS = (FOUR_LEG, SKEWED, TEE, FIVE_LEG, LEFT_HAND, TURN_ON_RED)
 

@@ -24,9 +24,13 @@ STANDING_MPS = 0.5
 CONFIRM_S = 1.0
 AHEAD_M = 6.0
 STUCK_MPS = 2.5
+# The one ahead was about that fast: whether it was stuck is a matter of whose speed one takes.
+UNSURE_MPS = 0.5
 # Who comes to stand this near the kerb, on SUMO's crossing already (held up by others), may have started or
 # not by centimetres in how a kerb is drawn: left out of the tracks and of the truth.
 AMBIGUOUS_M = 0.45
+# Who changed lanes nearer to the line may still have been between two when its rear was over it.
+STEADY_M = 25.0
 INTO = {
     "red_light_entry": "into_red_s",
     "right_on_red_without_stop": "into_red_s",
@@ -56,11 +60,12 @@ class _Entered:
 
 @dataclass
 class _Driven:
-    """What is remembered of a vehicle."""
+    """What is remembered of a vehicle; ``changed_m``: how far it had driven when it last changed lanes."""
 
     lane: str
     position: float
     slowest_near_line: float = float("inf")
+    changed_m: float = 0.0
     speeds: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -104,6 +109,8 @@ class Truths:
         }
         self.events: list[dict[str, Any]] = []
         self.ambiguous: set[str] = set()
+        # Entries of which SUMO's own numbers do not tell whether they block the box.
+        self.unsure: list[float] = []
         # (vehicle, approach lane, when its rear was over the stop line): what goes backwards in a mirror.
         self.rears: list[tuple[str, str, float]] = []
         self._rear_due: dict[str, tuple[str, float]] = {}
@@ -127,7 +134,9 @@ class Truths:
         before = self._driven.get(name)
         here = self._driven[name] = _Driven(lane, position)
         if before is not None:
-            here.speeds = before.speeds
+            here.speeds, here.changed_m = before.speeds, before.changed_m
+            if lane != before.lane and lane.rsplit("_", 1)[0] == before.lane.rsplit("_", 1)[0]:
+                here.changed_m = vehicles.getDistance(name)
             here.slowest_near_line = before.slowest_near_line if before.lane == lane else float("inf")
         here.speeds.append((now, speed))
         if lane in self._lines and self._lines[lane].length_m - position <= STOP_ZONE_M:
@@ -138,7 +147,8 @@ class Truths:
             time = now - self._step_s * (1 - share)
             self._entered(name, before, time, lane, lamps[before.lane], kind)
             travelled = vehicles.getDistance(name) - (1 - share) * speed * self._step_s
-            self._rear_due[name] = (before.lane, travelled + vehicles.getLength(name))
+            if travelled - before.changed_m >= STEADY_M:
+                self._rear_due[name] = (before.lane, travelled + vehicles.getLength(name))
         self._rear(vehicles, name, now, speed)
         if name in self._inside:
             self._still_inside(vehicles, name, now, lamps, centre, speed)
@@ -241,7 +251,10 @@ class Truths:
             return
         speeds = self._driven[leader[0]].speeds
         then = min(speeds, key=lambda each: abs(each[0] - entered.time))
-        if vehicles.getSpeed(leader[0]) <= STANDING_MPS and then[1] < STUCK_MPS:
+        if vehicles.getSpeed(leader[0]) <= STANDING_MPS and abs(then[1] - STUCK_MPS) < UNSURE_MPS:
+            entered.blocked = True
+            self.unsure.append(entered.time)
+        elif vehicles.getSpeed(leader[0]) <= STANDING_MPS and then[1] < STUCK_MPS:
             entered.blocked = True
             self._event("blocking_box", entered.time, "box", entered.kind, None)
 

@@ -36,7 +36,7 @@ class World:
     ``numbers`` are those of SUMO's names in tracks.csv; ``rears``: name, approach lane and the instant at
     which its rear was over the stop line; ``ssm`` what SUMO's SSM device wrote, None where it was not asked;
     ``inner`` the lanes inside the junction each vehicle drove on, in order; ``centre`` is where the
-    network's coordinates have our origin.
+    network's coordinates have our origin; ``unsure``: entries that may or may not block the box.
     """
 
     folder: Path
@@ -53,6 +53,7 @@ class World:
     ssm: Path | None = None
     inner: dict[str, list[str]] = field(default_factory=dict)
     centre: tuple[float, float] = (0.0, 0.0)
+    unsure: list[float] = field(default_factory=list)
 
 
 def simulate(
@@ -158,7 +159,7 @@ def _run(
                 world.rows += 1
     world.counts = truths.write(world.truth, site=f"sumo-{junction.name}")
     world.entries, world.steps_on = truths.entries, truths.steps_on
-    world.rears = truths.rears
+    world.rears, world.unsure = truths.rears, truths.unsure
     _leave_out(world.tracks, {str(numbers[name]) for name in truths.ambiguous if name in numbers})
 
 

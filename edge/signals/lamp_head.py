@@ -204,7 +204,7 @@ class Head:
         distances = [np.hypot(xs + 0.5 - x, ys + 0.5 - y) for _, _, (x, y) in centres]
         nearest = np.argmin(distances, axis=0)
         distance = np.min(distances, axis=0)
-        around = distance > 1.7 * radius
+        around = distance > 1.4 * radius
         inside = (xs + 0.5 > left) & (xs + 0.5 < right) & (ys + 0.5 > top) & (ys + 0.5 < bottom)
         lamps = []
         for index, (name, colour, _) in enumerate(centres):

@@ -12,7 +12,7 @@ from tests.lamps.scenes import FAMILY, Scene
 from tests.lamps.score import Score, calibration, read
 
 # Seeds from here on were never looked at while the reader was made.
-FIRST_SEED = 500
+FIRST_SEED = 900
 
 
 def row(scene: Scene, scores: list[Score]) -> str:

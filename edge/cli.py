@@ -237,12 +237,33 @@ app.add_typer(webhooks_app, name="webhooks", rich_help_panel=PUBLISHED)
 app.add_typer(models_app, name="models", rich_help_panel=TOOLS)
 
 
+# What a base install lacks, by the extra that brings it; others are told where they are wanted.
+EXTRAS = {
+    "collector": (
+        *("alembic", "amqtt", "argon2", "babel", "cryptography", "fastapi", "httpx", "PIL"),
+        *("prometheus_client", "python_multipart", "sqlalchemy", "uvicorn", "zxcvbn"),
+    ),
+    "postgres": ("psycopg",),
+}
+
+
+def _extra(error: ModuleNotFoundError) -> str | None:
+    missing = (error.name or "").partition(".")[0]
+    return next((extra for extra, modules in EXTRAS.items() if missing in modules), None)
+
+
 def main() -> None:
     """Run the command line: exit 0 done, 1 the answer is no, 2 usage or bad input."""
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        extra = _extra(error)
+        if extra is None:
+            raise
+        typer.echo(f"nearmiss: this needs {error.name}: pip install 'nearmiss[{extra}]'", err=True)
+        sys.exit(2)
     except Exception as error:  # re-raised unless it is one a user can mend
         problems = getattr(error, "problems", None)
         if not problems:

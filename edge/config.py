@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from broker.collector.config import BrokerAddress, problem_lines
+from broker.address import BrokerAddress, problem_lines
 from broker.wire import NodeId
 from edge.config_cameras import expanded, shared
 from edge.config_source import FilePath, SourceConfig

@@ -6,7 +6,7 @@ and the feed may come by another broker.
 
 from __future__ import annotations
 
-from broker.collector.config import BrokerAddress
+from broker.address import BrokerAddress
 from broker.mqtt import Session
 from broker.session_thread import SessionThread
 from edge.signals.feed import Feed

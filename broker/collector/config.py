@@ -6,19 +6,16 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from broker.address import BrokerAddress, FilePath, problem_lines
 from broker.collector.review.settings import Review as Review
 from broker.loopback import is_loopback as is_loopback
 from broker.published import Detail, PeriodKind
-from broker.tls import Tls
 from broker.wire import Rule
-
-FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class ConfigError(ValueError):
@@ -31,52 +28,6 @@ class ConfigError(ValueError):
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class TlsFiles(_Record):
-    """The files that `nearmiss broker init` makes for each node and collector; relative to the file."""
-
-    ca: FilePath
-    certificate: FilePath
-    key: FilePath
-
-
-class BrokerAddress(_Record):
-    """Where the MQTT broker listens."""
-
-    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    port: Port = 1883
-    tls: Annotated[TlsFiles | None, Field(validate_default=True)] = None
-
-    @field_validator("tls")
-    @classmethod
-    def _encrypted_off_this_machine(cls, tls: TlsFiles | None, info: ValidationInfo) -> TlsFiles | None:
-        host = info.data.get("host")
-        if tls is None and host is not None and not is_loopback(host):
-            raise ValueError(
-                f"{host} is another machine, reached with TLS only: "
-                "expected tls = { ca, certificate, key } (nearmiss broker init)"
-            )
-        return tls
-
-    def beside(self, path: Path) -> Self:
-        """Return the same with TLS files taken from the folder of the configuration file."""
-        if self.tls is None:
-            return self
-        files = {name: str(path.parent / value) for name, value in self.tls.model_dump().items()}
-        return self.model_copy(update={"tls": TlsFiles(**files)})
-
-    @property
-    def tls_files(self) -> Tls | None:
-        """Return what a session proves itself with; None without TLS."""
-        if self.tls is None:
-            return None
-        return Tls(Path(self.tls.ca), Path(self.tls.certificate), Path(self.tls.key))
-
-    def tls_problems(self, place: str) -> list[str]:
-        """Return one line per TLS file that cannot be used; ``place`` is the file and table."""
-        tls = self.tls_files
-        return [] if tls is None else [f"{place}.tls.{line}" for line in tls.problems()]
 
 
 class IntakeConfig(_Record):
@@ -226,18 +177,3 @@ def database_url(path: Path, config: CollectorConfig) -> str:
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{(path.parent / url.removeprefix(prefix)).resolve()}"
     return url
-
-
-def problem_lines(path: Path, error: ValidationError) -> list[str]:
-    """Return one line per mistake pydantic found: file, place, what came, what was expected."""
-    lines = []
-    for mistake in error.errors(include_url=False):
-        place = ".".join(str(part) for part in mistake["loc"]) or "the file"
-        text = repr(mistake["input"])
-        came = (
-            ""
-            if mistake["type"] == "missing"
-            else f" (came: {text if len(text) <= 60 else text[:57] + '...'})"
-        )
-        lines.append(f"{path}: {place}: {mistake['msg'].removeprefix('Value error, ')}{came}")
-    return lines

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from broker.collector.review.oidc_settings import Oidc
-from broker.collector.second_look import Policy
-from broker.collector.sessions import Times
 from broker.collector.wording import N_
 from broker.loopback import is_loopback
+
+if TYPE_CHECKING:
+    # Not at run time: a node checks a collector's file without the collector's libraries.
+    from broker.collector.second_look import Policy
+    from broker.collector.sessions import Times
 
 FilePath = Annotated[str, Field(min_length=1, max_length=500)]
 Host = Annotated[str, Field(min_length=1, max_length=255)]
@@ -123,6 +126,8 @@ class Review(_Record):
 
     @property
     def policy(self) -> Policy:
+        from broker.collector.second_look import Policy
+
         return Policy(self.second_severe, self.second_share, self.recheck_share)
 
     def reasons_for(self, verdict: str, site: str) -> list[Reason]:
@@ -136,4 +141,6 @@ class Review(_Record):
 
     @property
     def times(self) -> Times:
+        from broker.collector.sessions import Times
+
         return Times(self.idle_min * 60, self.session_h * 3600)

@@ -38,6 +38,7 @@ from edge.rules.pair_errors import (
     TICK_ERROR_S,
     instant_sigma_s,
     position_sigma_m,
+    rounding_mps,
     row_at,
     slack_m,
     speed_at,
@@ -247,7 +248,10 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     row, row2 = one.rows[at], other.rows[at]
     closing = max(math.hypot(row[TVX] - row2[TVX], row[TVY] - row2[TVY]), 0.3)
     position = math.hypot(position_sigma_m(row), position_sigma_m(row2))
-    speed = math.hypot(float(row[TSPEED_SIGMA]), float(row2[TSPEED_SIGMA]))
+    speed = math.hypot(
+        *(float(each[TSPEED_SIGMA]) for each in (row, row2)),
+        rounding_mps(meeting.first, meeting.second, start + at),
+    )
     sigma = math.hypot(position / closing, value * speed / closing)
     first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))

@@ -39,20 +39,46 @@ def speed_at(track: TickTrack, tick: int, time_sigma_s: float) -> Measure:
 def unbent(track: TickTrack) -> TickTrack:
     """Return a track whose averaged positions are where it was, though it braked or bent.
 
-    The mean of positions over ± h lies off the middle by a·h²/6 under an acceleration a, which shows as the
-    change of velocity from half a second before to half a second after. Exact positions are not averaged.
+    The mean of positions at times t about the middle lies off it by a·mean(t²)/2 under an acceleration a,
+    which shows as the change of velocity from half a second before to half a second after. Over ± h mean(t²)
+    is h²/3, over few samples more. Exact positions are not averaged.
     """
     rows = track.rows
     noisy = rows[:, TSIGMA] > NOISY_M
     if not noisy.any() or len(rows) < 2:
         return track
+    spread_s2 = _mean_square_s2(rows)
     index = np.arange(len(rows))
     low, high = np.maximum(index - HALF_TICKS, 0), np.minimum(index + HALF_TICKS, len(rows) - 1)
     moved = rows.copy()
     for place, velocity in ((TX, TVX), (TY, TVY)):
         acceleration = (rows[high, velocity] - rows[low, velocity]) / ((high - low) * TICK_S)
-        moved[:, place] -= np.where(noisy, acceleration * HALF_S**2 / 6, 0.0)
+        moved[:, place] -= np.where(noisy, acceleration * spread_s2 / 2, 0.0)
     return TickTrack(track.path, track.start, moved, track.pedestrian)
+
+
+def _mean_square_s2(rows: Floats) -> Floats:
+    """Return mean(t²) of the samples about each row, from what their slope's error says of sum(t²).
+
+    Of n samples evenly over ± h the sum is n (n + 1) h² / 3 (n - 1), so n is about 3 sum / h² - 2.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = (rows[:, TSIGMA] / rows[:, TSPEED_SIGMA]) ** 2
+        count = np.maximum(3 * total / HALF_S**2 - 2, 2.0)
+        return np.where(np.isfinite(total), np.minimum(total / count, HALF_S**2), HALF_S**2 / 3)
+
+
+def rounding_mps(one: TickTrack, other: TickTrack, tick: int) -> float:
+    """Return by how much a closing speed may be rounded off, where somebody brakes harder and harder.
+
+    A slope by least squares over ± h errs by j·h²/10 under a jerk j, which shows as the second difference of
+    the velocity over h.
+    """
+    before, middle, after = (
+        row_at(one, tick + ticks)[[TVX, TVY]] - row_at(other, tick + ticks)[[TVX, TVY]]
+        for ticks in (-HALF_TICKS, 0, HALF_TICKS)
+    )
+    return float(np.hypot(*(after - 2 * middle + before))) / 10
 
 
 def position_sigma_m(row: Floats) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import quantiles
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, func, select
 
 from broker.collector.findings import Sites
 from broker.collector.tables import decisions, events
@@ -59,15 +59,15 @@ def times_s(connection: Connection, *, sites: Sites = None) -> dict[str, tuple[i
     Of the last ones alone, which tell of the work as it is. Under ``""`` stand all of them; where they are
     few, nothing does: it would tell of one person.
     """
-    wanted = (
-        select(events.c.rule, decisions.c.took_s)
-        .join(events, events.c.id == decisions.c.event)
-        .where(decisions.c.took_s.is_not(None))
-        .order_by(decisions.c.n.desc())
-        .limit(MOST_TIMED)
+    latest = select(decisions.c.n, decisions.c.event, decisions.c.took_s).where(
+        decisions.c.took_s.is_not(None)
     )
     if sites is not None:
-        wanted = wanted.where(events.c.site.in_(sites))
+        # Asked of each decision from the last one back, not the other way: a site has most of them.
+        there = exists().where(events.c.id == decisions.c.event, events.c.site.in_(sorted(sites)))
+        latest = latest.where(there)
+    last = latest.order_by(decisions.c.n.desc()).limit(MOST_TIMED).subquery()
+    wanted = select(events.c.rule, last.c.took_s).join(events, events.c.id == last.c.event)
     by_rule: dict[str, list[int]] = {}
     for rule, took_s in connection.execute(wanted):
         by_rule.setdefault(rule, []).append(int(took_s))
@@ -87,7 +87,8 @@ def _pairs(connection: Connection, purpose: str, sites: Sites) -> Counter[tuple[
         select(earlier.c.verdict, later.c.verdict)
         .join(later, later.c.event == earlier.c.event)
         .where(
-            earlier.c.purpose == "first",
+            # Not to be found by its purpose, which nearly all have: by the event of the few later ones.
+            func.coalesce(earlier.c.purpose, "") == "first",
             later.c.purpose == purpose,
             later.c.n > earlier.c.n,
             earlier.c.n.not_in(undone),

@@ -83,7 +83,7 @@ counts = Table(
     Column("place", String(40), primary_key=True),
     Column("road_user", String(12), primary_key=True),
     Column("count", BigInteger, nullable=False),
-    Index("ix_counts_place", "site", "place", "road_user", "count"),
+    Index("ix_counts_place", "site", "place", "road_user", "start_s", "count"),
 )
 
 blobs = Table(

@@ -130,12 +130,18 @@ def evaluate(
     events: Annotated[Path, typer.Argument(help="events.jsonl to be judged.")],
     truth: Annotated[Path, typer.Option(help="events.jsonl that is true.")],
     tolerance: Annotated[float, typer.Option(min=0.0, help="Largest time difference, seconds.")] = 0.5,
+    hours: Annotated[
+        float | None, typer.Option(help="Hours of recording: gives false alarms an hour.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write a page with the picture (HTML).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Precision, recall and F1 per rule, with intervals."""
     from edge.evaluate import run
 
-    raise typer.Exit(run(events, truth=truth, tolerance_s=tolerance, as_json=json))
+    raise typer.Exit(
+        run(events, truth=truth, tolerance_s=tolerance, as_json=json, hours=hours, report=report)
+    )
 
 
 @app.command(rich_help_panel=SITES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,18 +47,40 @@ class Evaluation:
         return None if not self.hours else self.scores[rule].tally.false_alarms / self.hours
 
 
-def run(events: Path, *, truth: Path, tolerance_s: float, as_json: bool) -> int:
-    """Print precision, recall and F1 per rule.
+def run(
+    events: Path,
+    *,
+    truth: Path,
+    tolerance_s: float,
+    as_json: bool,
+    hours: float | None = None,
+    report: Path | None = None,
+) -> int:
+    """Print precision, recall and F1 per rule, and write them as a page where one is wanted.
+
+    Args:
+        hours: of recording the events come from, summed over cameras: gives false alarms an hour.
 
     Raises:
-        InputError: every mistake in both files at once.
+        InputError: every mistake in both files at once, or a page that cannot be written.
     """
+    if hours is not None and not 0 < hours < math.inf:
+        raise InputError(f"--hours: {hours:g} is not a number of hours above 0")
+    if report is not None and report.resolve() in (events.resolve(), truth.resolve()):
+        raise InputError(f"--report: {report} is one of the files that are read")
     if not tolerance_s <= MOST_TOLERANCE_S:
         raise InputError(f"--tolerance: {tolerance_s:g} is not between 0 and {MOST_TOLERANCE_S:g} seconds")
     found, true = load_both(events, truth)
     for doubt in _doubts(found, true):
         typer.echo(f"nearmiss: warning: {doubt}", err=True)
-    evaluation = evaluate(found, true, tolerance_s=tolerance_s)
+    evaluation = evaluate(found, true, tolerance_s=tolerance_s, hours=hours)
+    if report is not None:
+        from edge.evaluation_report import write
+
+        try:
+            write(report, evaluation, events=events.name, truth=truth.name, level=LEVEL)
+        except OSError as error:
+            raise InputError(f"--report: {report}: {error.strerror or error}") from error
     if as_json:
         typer.echo(json.dumps(as_document(evaluation), indent=2))
     else:
@@ -300,10 +323,3 @@ def _cell(share: Share) -> str:
     if share.value is None or share.low is None or share.high is None:
         return "–"
     return f"{share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"
-
-
-def picture(evaluation: Evaluation) -> str:
-    """Return precision and recall per rule with their intervals, and the curve, as one SVG."""
-    from edge.evaluation_picture import drawn
-
-    return drawn(evaluation)

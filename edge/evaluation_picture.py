@@ -46,6 +46,8 @@ def drawn(evaluation: Evaluation) -> str:
         right.set_xlabel("tolerance, s")
         right.set_title("F1")
         right.grid(alpha=0.3)
+        if right.get_legend_handles_labels()[1]:
+            right.legend(loc="lower right", fontsize=8)
         target = io.StringIO()
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     return target.getvalue()

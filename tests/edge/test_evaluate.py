@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.wire import LocalEvent
+from edge.cli import main
 from edge.errors import InputError
-from edge.evaluate import as_document, evaluate, load_events, picture, run
+from edge.evaluate import as_document, evaluate, load_events, run
+from edge.evaluation_picture import drawn
 from edge.matching import matched
 
 
@@ -209,7 +212,59 @@ def test_every_mistake_of_both_files_is_named(tmp_path: Path) -> None:
 def test_the_picture_is_an_svg_and_the_same_each_time() -> None:
     found = [event(float(n)) for n in range(5)] + [event(7.0, "near_miss", user2="car")]
     evaluation = evaluate(found, found[1:])
-    svg = picture(evaluation)
+    svg = drawn(evaluation)
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert "red light entry" in svg
-    assert picture(evaluation) == svg
+    assert drawn(evaluation) == svg
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["nearmiss", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_the_page_holds_the_picture_and_the_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    true = [event(float(n)) for n in range(0, 50, 10)]
+    found = written(tmp_path / "found.jsonl", [*true[:4], event(25.0)])
+    truth, page = written(tmp_path / "truth.jsonl", true), tmp_path / "page.html"
+    arguments = ("evaluate", found, "--truth", truth, "--hours", "2", "--report", page, "--json")
+    assert typed(monkeypatch, *arguments) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["all"]["false_alarms_per_hour"] == 0.5
+    text = page.read_text()
+    assert text.count("<svg") == 1 and "<?xml" not in text
+    row = re.search(r"<tr><th scope=\"row\">red light entry</th>(.*?)</tr>", text, re.DOTALL)
+    assert row is not None
+    cells = re.findall(r"<td class=\"num\">(.*?)</td>", row[1])
+    assert cells[:5] == ["5", "4", "1", "1", "0 + 0"] and cells[-1] == "0.50"
+    assert cells[5].startswith("0.800 (")
+    assert not re.search(r"(?:src|href)=\"(?!#)", text.replace('xlink:href="#', "")), "nothing from elsewhere"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["found.jsonl", "page.html", "truth.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (("--hours", "0"), "--hours: 0 is not a number of hours above 0"),
+        (("--report", "truth.jsonl"), "--report: truth.jsonl is one of the files that are read"),
+        (("--report", "nowhere/page.html"), "--report: nowhere/page.html: No such file or directory"),
+    ],
+)
+def test_a_page_that_cannot_be_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, str],
+    problem: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(Path("found.jsonl"), [event(1.0)])
+    before = written(Path("truth.jsonl"), [event(1.0)]).read_text()
+    assert typed(monkeypatch, "evaluate", "found.jsonl", "--truth", "truth.jsonl", *more) == 2
+    assert capsys.readouterr().err.splitlines() == [f"nearmiss: {problem}"]
+    assert Path("truth.jsonl").read_text() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["found.jsonl", "truth.jsonl"]

@@ -15,6 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import pytest
 
 from broker.drawing import Plate
 from broker.mqtt import Session
-from edge.demo import show
+from edge.demo import recording, show
 from edge.demo.story import Actor, actors
 from tests.privacy.test_canary import MAGIC, MAX_CANARY_PX, canary_px, picture_of
 
@@ -60,8 +61,8 @@ def run_over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, P
     with pytest.MonkeyPatch.context() as patch, told[0], told[1]:
         patch.setenv("TMPDIR", str(temporary))
         patch.setattr("tempfile.tempdir", None)
-        patch.setattr(show, "actors", dressed)
-        patch.setattr(show, "DURATION_S", SECONDS)
+        patch.setattr(recording, "actors", dressed)
+        patch.setattr(show, "write_recording", partial(recording.write_recording, until_s=SECONDS))
         patch.setattr(Session, "publish", listened)
         show.run(out=out, serve=False, port=1, gif=None)
     yield out, temporary, messages, said.getvalue()

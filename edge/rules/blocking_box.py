@@ -22,6 +22,7 @@ import shapely
 from calibration.site import Site
 from edge.rules.entries import Entry
 from edge.rules.finding import Finding, Measure
+from edge.rules.pair_errors import SLOWEST_MPS
 from edge.rules.path import SPEED, SX, SY, TIME, TIME_SIGMA, X, Y, position_error_m
 from edge.rules.red_light_entry import RED
 from edge.rules.samples import Floats
@@ -41,8 +42,6 @@ from edge.rules.verdict import shown
 from edge.scene import SignalReading, Signals
 
 STANDING_MPS = 0.5
-# Slower, the instant of leaving is known no better.
-SLOWEST_MPS = 0.3
 # It stands inside at red for at least this long.
 CONFIRM_S = 1.0
 # Who entered just before red may still be rolling up to the queue then.

@@ -195,7 +195,7 @@ class CrossingWatch:
             return np.zeros(len(rows)), np.zeros(len(rows)), np.ones(len(rows))
         times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
-        half = HALF_S if jitter > 0.03 else 0.0
+        half = HALF_S if jitter > NOISY_M else 0.0
         low = np.searchsorted(times, rows[:, TIME] - half - 1e-6)
         high = np.searchsorted(times, rows[:, TIME] + half + 1e-6, side="right")
         count = (high - low).astype(np.float64)

@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
 from edge.rules.path import CX, CY, LENGTH, TIME, WIDTH, Path, X, Y
+from edge.rules.samples import Floats
 
 # Looked at from so long before an instant to so long after it.
 BEFORE_S, AFTER_S = 1.0, 0.5
@@ -42,8 +44,10 @@ def is_double(path: Path, others: Iterable[Path], time: float) -> bool:
     )
 
 
-def _inside(rows: np.ndarray, other: Path) -> bool:
+def _inside(rows: Floats, other: Path) -> bool:
     theirs = other.rows
+    if _far_off(rows[len(rows) // 2], theirs):
+        return False
     common = (rows[:, TIME] >= theirs[0, TIME]) & (rows[:, TIME] <= theirs[-1, TIME])
     rows = rows[common]
     if len(rows) < LEAST_SAMPLES:
@@ -56,3 +60,18 @@ def _inside(rows: np.ndarray, other: Path) -> bool:
     length = np.minimum(rows[:, LENGTH], theirs[nearest, LENGTH])
     width = np.minimum(rows[:, WIDTH], theirs[nearest, WIDTH])
     return bool(((along < INSIDE * length) & (across < INSIDE * width)).all())
+
+
+def _far_off(row: Floats, theirs: Floats) -> bool:
+    """Return whether one sample tells already that they do not stand in each other, as of nearly all."""
+    time = row[TIME]
+    if not theirs[0, TIME] <= time <= theirs[-1, TIME]:
+        return False
+    after = int(np.searchsorted(theirs[:, TIME], time))
+    before = max(after - 1, 0)
+    step = theirs[after, TIME] - theirs[before, TIME]
+    share = (time - theirs[before, TIME]) / step if step > 0 else 0.0
+    dx = theirs[before, X] + share * (theirs[after, X] - theirs[before, X]) - row[X]
+    dy = theirs[before, Y] + share * (theirs[after, Y] - theirs[before, Y]) - row[Y]
+    # Within half its length along and half its width across it is no farther than half of both.
+    return bool(math.hypot(dx, dy) > INSIDE * (row[LENGTH] + row[WIDTH]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.rules.gate import Crossing, Gate, Instant, crossing_instant, set_off, standing
-from edge.rules.identity import jumps
+from edge.rules.identity import jumped, jumps
 from edge.rules.path import (
     CX,
     CY,
@@ -38,8 +38,6 @@ ON_LINE_M = 0.1
 BESIDE_LINE_M = 0.5
 # Cross traffic clips the end of a line at right angles; an entry goes along its heading.
 ALONG_COSINE = math.cos(math.radians(75))
-# No vehicle at a junction is faster; a step beyond that and this much slip of its box is none of a vehicle.
-FASTEST_MPS, SLIP_M = 50.0, 2.0
 # Jitter is learnt from the samples this long before a crossing.
 LEARN_S = 2.0
 
@@ -175,13 +173,6 @@ def front(rows: Floats) -> tuple[Floats, Floats]:
     """Return the front-most ground points: centre plus half the length along the heading."""
     half = rows[:, LENGTH] / 2
     return rows[:, X] + half * rows[:, CX], rows[:, Y] + half * rows[:, CY]
-
-
-def jumped(rows: Floats) -> bool:
-    """Return whether a track went further between two samples than any vehicle: a slip, or another's."""
-    way = np.hypot(np.diff(rows[:, X]), np.diff(rows[:, Y]))
-    sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
-    return bool((way > FASTEST_MPS * np.diff(rows[:, TIME]) + SLIP_M + 3 * (sigma[1:] + sigma[:-1])).any())
 
 
 def doubtful(places: Places, rows: Floats, crossing: Crossing) -> bool:

@@ -15,6 +15,8 @@ from edge.rules.samples import Floats
 JUMP_M, JUMP_SIGMAS, NEAR_S = 0.7, 5.0, 1.0
 # Nothing on a road brakes or turns harder.
 HARDEST_MPS2 = 10.0
+# No vehicle at a junction is faster; a step beyond that and this much slip of its box is none of a vehicle.
+FASTEST_MPS, SLIP_M = 50.0, 2.0
 
 
 def jumps(rows: Floats, start: float, end: float) -> bool:
@@ -33,3 +35,10 @@ def jumps(rows: Floats, start: float, end: float) -> bool:
     spread = np.sqrt(1 + (1 + ratio) ** 2 + ratio**2) * sigma
     hardest = HARDEST_MPS2 * steps[1:] * (steps[1:] + steps[:-1]) / 2
     return bool((np.hypot(*off) > JUMP_M + hardest + JUMP_SIGMAS * spread).any())
+
+
+def jumped(rows: Floats) -> bool:
+    """Return whether a track went further between two samples than any vehicle: a slip, or another's."""
+    way = np.hypot(np.diff(rows[:, X]), np.diff(rows[:, Y]))
+    sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
+    return bool((way > FASTEST_MPS * np.diff(rows[:, TIME]) + SLIP_M + 3 * (sigma[1:] + sigma[:-1])).any())

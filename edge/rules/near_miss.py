@@ -29,11 +29,11 @@ import numpy as np
 from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
 from edge.rules.extremes import of_stretch
 from edge.rules.finding import Finding, Measure, Outcome
+from edge.rules.gate import EXACT_M
 from edge.rules.identity import jumps
 from edge.rules.meetings import Meeting
 from edge.rules.pair_errors import (
     EDGES,
-    EXACT_M,
     HALF_TICKS,
     TICK_ERROR_S,
     instant_sigma_s,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edge.rules.finding import Measure
+from edge.rules.gate import EXACT_M
 from edge.rules.path import HALF_S, NOISY_M
 from edge.rules.samples import Floats
 from edge.rules.ticks import TICK_S, TSIGMA, TSPEED_SIGMA, TVX, TVY, TX, TY, TickTrack
@@ -15,7 +16,6 @@ from edge.rules.ticks import TICK_S, TSIGMA, TSPEED_SIGMA, TVX, TVY, TX, TY, Tic
 WIDENED = 0.6
 # An instant errs by the road user's own position and by the edge of what the other swept.
 EDGES = 1.3
-EXACT_M = 0.02
 # What stepping by tenths of a second costs.
 TICK_ERROR_S = 0.003
 # Slower, an instant is known no better than at this speed.

@@ -14,11 +14,13 @@ FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class _Record(BaseModel):
+class ConfigRecord(BaseModel):
+    """A table of a configuration file: what it does not know it refuses."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class TlsFiles(_Record):
+class TlsFiles(ConfigRecord):
     """The files that `nearmiss broker init` makes for each node and collector; relative to the file."""
 
     ca: FilePath
@@ -26,7 +28,7 @@ class TlsFiles(_Record):
     key: FilePath
 
 
-class BrokerAddress(_Record):
+class BrokerAddress(ConfigRecord):
     """Where the MQTT broker listens."""
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"

@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from broker.address import BrokerAddress, problem_lines
+from broker.address import BrokerAddress, ConfigRecord, problem_lines
 from broker.wire import NodeId
 from edge.config_cameras import expanded, shared
 from edge.config_source import FilePath, SourceConfig
@@ -19,18 +19,14 @@ from edge.errors import InputError
 SHARED_DETECTOR = "NEARMISS_SHARED_DETECTOR"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class NodeInfo(_Record):
+class NodeInfo(ConfigRecord):
     """Who the node is, and the site it watches; paths are relative to node.toml."""
 
     id: NodeId
     site: FilePath
 
 
-class DetectorConfig(_Record):
+class DetectorConfig(ConfigRecord):
     """What finds road users; see `nearmiss models list`."""
 
     model: Annotated[str, Field(min_length=1, max_length=4096)] = "motion"
@@ -50,7 +46,7 @@ class DetectorConfig(_Record):
         return self
 
 
-class SignalsConfig(_Record):
+class SignalsConfig(ConfigRecord):
     """Where signal states come from: a file, and the broker of the site's ``signal_feed``.
 
     Without ``broker`` the feed comes by the node's own.
@@ -60,7 +56,7 @@ class SignalsConfig(_Record):
     broker: BrokerAddress | None = None
 
 
-class ClipsConfig(_Record):
+class ClipsConfig(ConfigRecord):
     """What goes with an event: a drawing on the site's plan, on its plate, or none.
 
     ``scene`` sends a plate, the still of the empty place: an admin of the site approves it before anybody
@@ -70,21 +66,21 @@ class ClipsConfig(_Record):
     mode: Literal["scene", "schematic", "none"] = "schematic"
 
 
-class OutboxConfig(_Record):
+class OutboxConfig(ConfigRecord):
     """Where messages wait for their receipt, and how much room they may take."""
 
     path: FilePath = "outbox.db"
     quota_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 256
 
 
-class HomeAssistantConfig(_Record):
+class HomeAssistantConfig(ConfigRecord):
     """Whether the node shows its health in Home Assistant; see edge/home_assistant.py."""
 
     discovery: bool = False
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "homeassistant"
 
 
-class NodeConfig(_Record):
+class NodeConfig(ConfigRecord):
     """One node."""
 
     node: NodeInfo

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from broker.address import BrokerAddress, FilePath, problem_lines
+from broker.address import BrokerAddress, ConfigRecord, FilePath, problem_lines
 from broker.collector.review.settings import Review as Review
 from broker.loopback import is_loopback as is_loopback
 from broker.published import Detail, PeriodKind
@@ -26,17 +26,13 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class IntakeConfig(_Record):
+class IntakeConfig(ConfigRecord):
     """How messages come in: collectors of one group share those of their broker."""
 
     group: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
 
 
-class Storage(_Record):
+class Storage(ConfigRecord):
     """The database, and the folder or bucket of clips; paths are relative to the file."""
 
     database: Annotated[str, Field(min_length=1, max_length=500)] = "sqlite:///collector.db"
@@ -45,7 +41,7 @@ class Storage(_Record):
     s3_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
 
 
-class Retention(_Record):
+class Retention(ConfigRecord):
     """How long things are kept, and how much room clips may take (shared PRIVACY §4)."""
 
     clip_unreviewed_h: Annotated[float, Field(gt=0, le=72)] = 72.0
@@ -57,14 +53,14 @@ class Retention(_Record):
     clip_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 2048
 
 
-class RuleChoice(_Record):
+class RuleChoice(ConfigRecord):
     """In what periods and how finely a rule is published."""
 
     period: PeriodKind
     detail: Detail
 
 
-class RuleSettings(_Record):
+class RuleSettings(ConfigRecord):
     """What of the choice is another one for a rule."""
 
     publish: bool = True
@@ -72,7 +68,7 @@ class RuleSettings(_Record):
     detail: Detail | None = None
 
 
-class WebhookAddress(_Record):
+class WebhookAddress(ConfigRecord):
     """Who is told of each publication; the file holds ``whsec_`` and base64 of 24 to 64 bytes."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
@@ -90,7 +86,7 @@ class WebhookAddress(_Record):
         raise ValueError("expected https:// (http:// on this machine only)")
 
 
-class PublicationSettings(_Record):
+class PublicationSettings(ConfigRecord):
     """What is published once an administrator says so: nothing is by itself.
 
     ``mqtt`` also keeps the last publication of each rule on the broker, retained.
@@ -98,7 +94,7 @@ class PublicationSettings(_Record):
 
     period: PeriodKind = "quarter"
     detail: Detail = "place"
-    rules: dict[Rule, RuleSettings] = {}
+    rules: dict[Rule, RuleSettings] = Field(default_factory=dict)
     mqtt: bool = False
     webhooks: Annotated[tuple[WebhookAddress, ...], Field(max_length=20)] = ()
 
@@ -118,7 +114,7 @@ class PublicationSettings(_Record):
         return RuleChoice(period=own.period or self.period, detail=own.detail or self.detail)
 
 
-class Watch(_Record):
+class Watch(ConfigRecord):
     """Where /health and /metrics are served, for this machine alone; and how much room a disk needs."""
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
@@ -133,7 +129,7 @@ class Watch(_Record):
         return host
 
 
-class CollectorConfig(_Record):
+class CollectorConfig(ConfigRecord):
     """One collector."""
 
     broker: BrokerAddress = BrokerAddress()

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from broker.address import ConfigRecord
 from broker.loopback import is_loopback
 
 FilePath = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Oidc(BaseModel):
+class Oidc(ConfigRecord):
     """Which provider, and as which client we are known there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     # Word for word as the provider's discovery document and its tokens say it.
     issuer: Annotated[str, Field(max_length=300)]

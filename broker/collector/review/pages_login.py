@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
 
 from broker.collector import accounts, audit, passwords, sessions
 from broker.collector.accounts import Who
@@ -107,18 +108,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
                 known = name if accounts.who(connection, name) else "no such account"
                 audit.append(connection, actor="nobody", action="login_failed", subject=known, now_s=now)
             else:
-                old = session_token(request.headers.get("cookie", ""))
-                if old is not None:
-                    sessions.end(connection, old)
-                token = sessions.begin(connection, who.name, times=desk.settings.times, now_s=now)
-                audit.append(
-                    connection,
-                    actor=who.name,
-                    action="login",
-                    subject=who.name,
-                    detail={"by": "password"},
-                    now_s=now,
-                )
+                token = signed_in(connection, desk, request, who.name, by="password", now_s=now)
         if who is None:
             return form(request, wanted, say("This name and password do not belong together."), 401)
         door.opened(name, address)
@@ -171,6 +161,19 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
         return answer
 
     return router
+
+
+def signed_in(
+    connection: Connection, desk: Desk, request: Request, account: str, *, by: str, now_s: int
+) -> str:
+    """Begin a session in the place of the one there was, and return its token."""
+    old = session_token(request.headers.get("cookie", ""))
+    if old is not None:
+        sessions.end(connection, old)
+    token = sessions.begin(connection, account, times=desk.settings.times, now_s=now_s)
+    detail = {"by": by}
+    audit.append(connection, actor=account, action="login", subject=account, detail=detail, now_s=now_s)
+    return token
 
 
 def inner(wanted: str) -> str:

@@ -11,14 +11,14 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from broker.collector import accounts, audit, sessions
+from broker.collector import accounts, audit
 from broker.collector.own_secret import own_secret
 from broker.collector.review.desk import Desk
-from broker.collector.review.guard import cookie, cookie_value, session_token
+from broker.collector.review.guard import cookie, cookie_value
 from broker.collector.review.language import Language
 from broker.collector.review.limits import Limit
 from broker.collector.review.oidc import Asked, OidcError, Provider
-from broker.collector.review.pages_login import inner
+from broker.collector.review.pages_login import inner, signed_in
 from broker.collector.wording import Told
 
 logger = logging.getLogger(__name__)
@@ -115,18 +115,7 @@ def routes(desk: Desk, provider: Provider | None) -> APIRouter:
                     now_s=now,
                 )
             else:
-                old = session_token(request.headers.get("cookie", ""))
-                if old is not None:
-                    sessions.end(connection, old)
-                token = sessions.begin(connection, who.name, times=desk.settings.times, now_s=now)
-                audit.append(
-                    connection,
-                    actor=who.name,
-                    action="login",
-                    subject=who.name,
-                    detail={"by": "oidc"},
-                    now_s=now,
-                )
+                token = signed_in(connection, desk, request, who.name, by="oidc", now_s=now)
         say, wanted = desk.say(request), "/" if asked is None else asked.wanted
         if why == "unreachable":
             return refused(request, _unreachable(desk.say(request)), code=503, wanted=wanted)

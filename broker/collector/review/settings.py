@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from broker.address import ConfigRecord
 from broker.collector.review.oidc_settings import Oidc
 from broker.collector.wording import N_
 from broker.loopback import is_loopback
@@ -21,11 +22,7 @@ FilePath = Annotated[str, Field(min_length=1, max_length=500)]
 Host = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Reason(_Record):
+class Reason(ConfigRecord):
     """Why somebody rejects an event or finds it unclear; a word from a list, never free text."""
 
     code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -48,7 +45,7 @@ REASONS = (
 )
 
 
-class Review(_Record):
+class Review(ConfigRecord):
     """Where the pages listen, and for how long somebody stays signed in."""
 
     enabled: bool = True

@@ -8,7 +8,7 @@ from statistics import quantiles
 
 from sqlalchemy import Connection, exists, func, select
 
-from broker.collector.findings import Sites
+from broker.collector.findings import Sites, at
 from broker.collector.tables import decisions, events
 
 # With fewer than this, a number would tell of a person rather than of the work.
@@ -64,7 +64,7 @@ def times_s(connection: Connection, *, sites: Sites = None) -> dict[str, tuple[i
     )
     if sites is not None:
         # Asked of each decision from the last one back, not the other way: a site has most of them.
-        there = exists().where(events.c.id == decisions.c.event, events.c.site.in_(sorted(sites)))
+        there = exists().where(events.c.id == decisions.c.event, at(events.c.site, sites))
         latest = latest.where(there)
     last = latest.order_by(decisions.c.n.desc()).limit(MOST_TIMED).subquery()
     wanted = select(events.c.rule, last.c.took_s).join(events, events.c.id == last.c.event)
@@ -96,5 +96,5 @@ def _pairs(connection: Connection, purpose: str, sites: Sites) -> Counter[tuple[
         )
     )
     if sites is not None:
-        wanted = wanted.join(events, events.c.id == earlier.c.event).where(events.c.site.in_(sites))
+        wanted = wanted.join(events, events.c.id == earlier.c.event).where(at(events.c.site, sites))
     return Counter((one, other) for one, other in connection.execute(wanted))

@@ -230,7 +230,7 @@ def confirmed(connection: Connection, *, sites: Sites = None) -> list[Mapping[st
             how_many(events.c.verdict == "unclear").label("unclear"),
             how_many(events.c.verdict.is_(None)).label("undecided"),
         )
-        .where(_at(events.c.site, sites))
+        .where(at(events.c.site, sites))
         # In the order of an index, so that nothing is sorted.
         .group_by(events.c.site, events.c.rule, events.c.place, events.c.road_user)
         .order_by(events.c.site, events.c.rule, events.c.place, events.c.road_user)
@@ -242,7 +242,7 @@ def exposure(connection: Connection, *, sites: Sites = None) -> dict[tuple[str, 
     """Return how many of a kind entered or crossed, by site, place and road user."""
     rows = connection.execute(
         select(counts.c.site, counts.c.place, counts.c.road_user, func.sum(counts.c.count))
-        .where(_at(counts.c.site, sites))
+        .where(at(counts.c.site, sites))
         .group_by(counts.c.site, counts.c.place, counts.c.road_user)
     ).all()
     return {(site, place, kind): int(total) for site, place, kind, total in rows}
@@ -253,7 +253,8 @@ def choices(connection: Connection, *, sites: Sites = None) -> list[str]:
     return known_sites(connection, sites)
 
 
-def _at(site: ColumnElement[str], sites: Sites) -> ColumnElement[bool]:
+def at(site: ColumnElement[str], sites: Sites) -> ColumnElement[bool]:
+    """Return the condition that a column is one of these sites; None is every one."""
     return true() if sites is None else site.in_(sorted(sites))
 
 

@@ -31,6 +31,8 @@ from broker.wire import Counts, Event, Measure, Status, WireSignal
 
 # Nonsense must not fill the store: letters beyond these are counted in one row.
 LETTERS = 10_000
+# How long one process waits for another one's write, on SQLite.
+BUSY_MS = 10_000
 
 
 class StoreError(RuntimeError):
@@ -89,7 +91,7 @@ class Store:
                 # Whoever reads is waited for, but not for long: writers wait meanwhile. Another sweep comes.
                 cursor.execute("PRAGMA busy_timeout=1000")
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                cursor.execute("PRAGMA busy_timeout=10000")
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -270,7 +272,7 @@ def _sqlite_connection(connection: Any, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=10000",
+        f"busy_timeout={BUSY_MS}",
         "foreign_keys=ON",
         "secure_delete=ON",  # what is deleted is overwritten, not left in free pages
     ):

@@ -144,11 +144,17 @@ Tenths = Annotated[float, AfterValidator(_in_tenths)]
 Hundredths = Annotated[float, AfterValidator(_in_hundredths)]
 
 
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) != len(pairs):
-        raise KeyError
-    return names
+def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, none of whose names stands twice: a hook for ``json.loads``.
+
+    Raises:
+        KeyError: one does; which.
+    """
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return record
 
 
 class Record(BaseModel):
@@ -170,7 +176,7 @@ class Record(BaseModel):
         record = cls.model_validate_json(payload)
         try:
             # Of a name given twice pydantic reads the last one, another reader the first.
-            json.loads(payload, object_pairs_hook=_each_name_once)
+            json.loads(payload, object_pairs_hook=each_name_once)
         except KeyError:
             twice = PydanticCustomError("name_twice", "a name stands twice in one object")
             mistake: Any = {"type": twice, "loc": (), "input": None}

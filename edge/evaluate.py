@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from broker.wire import RULES, LocalEvent
+from broker.wire import RULES, LocalEvent, each_name_once
 from edge.errors import InputError
 from edge.matching import LEVEL, RESAMPLES, SEED, Score, Share, Tally, recording_of, scored, tallies
 from edge.signals.lines import Problems, shortened, text_lines
@@ -180,7 +180,7 @@ def load_events(path: Path, *, untold: dict[str, object] | None = None) -> list[
             problems.add(number, "an event over several lines, expected one event a line")
             break
         try:
-            record = json.loads(text, object_pairs_hook=_once)
+            record = json.loads(text, object_pairs_hook=each_name_once)
             if not isinstance(record, dict):
                 problems.add(number, f"{shortened(record)} is not an event, expected an object")
                 continue
@@ -193,6 +193,8 @@ def load_events(path: Path, *, untold: dict[str, object] | None = None) -> list[
             events.append(event)
         except RecursionError:
             problems.add(number, "not an event: nested too deeply")
+        except KeyError as error:
+            problems.add(number, f"not JSON: {error.args[0]!r:.40} stands twice")
         except ValidationError as error:
             for mistake in error.errors(include_url=False):
                 place = ".".join(str(part) for part in mistake["loc"]) or "event"
@@ -202,19 +204,6 @@ def load_events(path: Path, *, untold: dict[str, object] | None = None) -> list[
             problems.add(number, f"not JSON: {error}")
     problems.raise_if_any()
     return events
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object, none of whose names stands twice: which of the two counts nobody can say.
-
-    Raises:
-        ValueError: one does.
-    """
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.40} stands twice")
-    return record
 
 
 def as_document(evaluation: Evaluation) -> dict[str, object]:
@@ -289,16 +278,11 @@ def _print(evaluation: Evaluation) -> None:
     for heading in ("precision", "recall", "F1"):
         table.add_column(heading)
     for rule, score in evaluation.scores.items():
-        tally = score.tally
         if rule == ALL:
             table.add_section()
         table.add_row(
             rule,
-            str(tally.hits + tally.misses + tally.undecidable_truths),
-            str(tally.hits),
-            str(tally.false_alarms),
-            str(tally.misses),
-            f"{tally.undecidable_truths} + {tally.undecidable_others}",
+            *score.counted(),
             *(_cell(share) for share in (score.precision, score.recall, score.f1)),
         )
     curve = Table(title="F1 by tolerance")

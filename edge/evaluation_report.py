@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge.evaluation_picture import drawn
 from edge.report import environment, text_of
+from edge.whole_file import write_whole
 
 if TYPE_CHECKING:
     from edge.evaluate import Evaluation
@@ -44,25 +45,12 @@ def write(path: Path, evaluation: Evaluation, *, events: str, truth: str, level:
             style=text_of("report.css"),
         )
     )
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, [page.encode()])
 
 
 def _cells(evaluation: Evaluation, rule: str) -> list[str]:
     score = evaluation.scores[rule]
-    tally = score.tally
-    cells = [
-        str(tally.hits + tally.misses + tally.undecidable_truths),
-        str(tally.hits),
-        str(tally.false_alarms),
-        str(tally.misses),
-        f"{tally.undecidable_truths} + {tally.undecidable_others}",
-        *(_shown(share) for share in (score.precision, score.recall, score.f1)),
-    ]
+    cells = [*score.counted(), *(_shown(share) for share in (score.precision, score.recall, score.f1))]
     if evaluation.hours:
         alarms = evaluation.false_alarms_per_hour(rule)
         cells.append("–" if alarms is None else f"{alarms:.2f}")

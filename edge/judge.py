@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +24,7 @@ from edge.signals.history import SignalHistory
 from edge.signals.lines import Problems
 from edge.signals.sources import Sources, checks, sentences, sources_of
 from edge.tracks import TracksFile
+from edge.whole_file import write_whole
 
 NODE = "judge"
 DETECTOR = "tracks-file"
@@ -120,16 +120,10 @@ def write_events(out: Path, events: Iterable[LocalEvent]) -> None:
     Raises:
         InputError: it cannot be written there.
     """
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            file.writelines(event.encode() + b"\n" for event in events)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(out)
+        write_whole(out, (event.encode() + b"\n" for event in events))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 

@@ -64,6 +64,17 @@ class Score:
     recall: Share
     f1: Share
 
+    def counted(self) -> tuple[str, str, str, str, str]:
+        """Return as a table shows them: true events, hits, false, missed, undecidable of true and others."""
+        tally = self.tally
+        return (
+            str(tally.hits + tally.misses + tally.undecidable_truths),
+            str(tally.hits),
+            str(tally.false_alarms),
+            str(tally.misses),
+            f"{tally.undecidable_truths} + {tally.undecidable_others}",
+        )
+
 
 def tallies(
     found: Iterable[LocalEvent], truth: Iterable[LocalEvent], *, tolerance_s: float

@@ -14,16 +14,13 @@ import numpy as np
 import pytest
 
 from broker.embedded import start_broker
-from broker.mqtt import Session, wait_until
 from broker.wire import Event, Status
 from calibration.plane import plane_of
 from calibration.site import load_site
-from edge.config import load_node
 from edge.frame import Frame
-from edge.node import Node, Outcome
-from edge.opening import Inputs
 from edge.outbox import Outbox
 from edge.signals.sources import sources_of
+from tests.edge.city import sender_of, watched_to_its_end
 from tests.edge.test_node import NODE, RATE_HZ, SITE, DrawnStreet
 
 TOPIC = "city/5th/signals"
@@ -88,14 +85,7 @@ def watched(folder: Path, form: str, states: Callable[[int], str | None], *, fil
         signals.write_text(f"time,signal_group,state\n{began - 60},N,{file}\n")
     with start_broker() as broker, Outbox(folder / "outbox.db") as outbox:
         (folder / "node.toml").write_text(NODE.format(port=broker.port))
-        sender = Session(
-            host=broker.host,
-            port=broker.port,
-            client_id="city",
-            subscriptions=["nearmiss/v1/main-5th/cam-n/status"],
-            on_message=lambda _topic, payload: statuses.append(Status.decode(payload)),
-        )
-        assert wait_until(sender, lambda: sender.connected, timeout_s=20)
+        sender = sender_of(broker.host, broker.port, statuses)
 
         def say(index: int) -> None:
             state = states(index)
@@ -108,24 +98,9 @@ def watched(folder: Path, form: str, states: Callable[[int], str | None], *, fil
         assert plane is not None
         told = sources_of(site, signals, start_time=began, lamps=False, now=time.time)
         street = LiveStreet(plane, seconds=4.5, at_frame=say)
-        inputs = Inputs(
-            site=site,
-            plane=plane,
-            signals=told.signals,
-            signals_given=told.any,
-            source=street,  # type: ignore[arg-type]  # stands in for a camera
-            detector=street,
-            mode="none",
-            threads=1,
-            feed=told.feed,
-            checked=told.checked,
+        events = watched_to_its_end(
+            folder, street, told, site=site, plane=plane, outbox=outbox, sender=sender, statuses=statuses
         )
-        node = Node(load_node(folder / "node.toml"), inputs, outbox)
-        node._wait_for_receipts = lambda: 0  # type: ignore[method-assign]  # nobody collects here
-        assert node.run() is Outcome.DONE
-        wait_until(sender, lambda: bool(statuses) and statuses[-1].state == "stopped", timeout_s=5)
-        events = [Event.decode(row.payload) for row in outbox.take(float("inf"), 100) if row.kind == "event"]
-        sender.close()
     return Watched(events, statuses)
 
 

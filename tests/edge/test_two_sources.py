@@ -13,18 +13,15 @@ import numpy as np
 import pytest
 
 from broker.embedded import start_broker
-from broker.mqtt import Session, wait_until
 from broker.wire import Event, Status
 from calibration.plane import plane_of
 from calibration.site import load_site
-from edge.config import load_node
 from edge.frame import Frame
-from edge.node import Node, Outcome
-from edge.opening import Inputs
 from edge.outbox import Outbox
 from edge.scene import State
 from edge.signals.sources import sources_of
 from models.detections import Detections
+from tests.edge.city import sender_of, watched_to_its_end
 from tests.edge.test_node import NODE, RATE_HZ, SITE, DrawnStreet
 from tests.lamps.heads import vertical
 from tests.lamps.street import Street
@@ -138,14 +135,7 @@ def watched(folder: Path, pair: str) -> Told:
     lamps = pair == "lamp and feed"
     with start_broker() as broker, Outbox(folder / "outbox.db") as outbox:
         (folder / "node.toml").write_text(NODE.format(port=broker.port))
-        sender = Session(
-            host=broker.host,
-            port=broker.port,
-            client_id="city",
-            subscriptions=["nearmiss/v1/main-5th/cam-n/status"],
-            on_message=lambda _topic, payload: statuses.append(Status.decode(payload)),
-        )
-        assert wait_until(sender, lambda: sender.connected, timeout_s=20)
+        sender = sender_of(broker.host, broker.port, statuses)
         began = time.time() + 1.0
         log = folder / "log.csv"
         log.write_text(log_of(began))
@@ -162,25 +152,9 @@ def watched(folder: Path, pair: str) -> Told:
         assert plane is not None
         told = sources_of(site, None if lamps else log, start_time=began, lamps=lamps, now=time.time)
         street = Crossing(plane, seconds=END_S, began=began, at_frame=say)
-        inputs = Inputs(
-            site=site,
-            plane=plane,
-            signals=told.signals,
-            signals_given=told.any,
-            source=street,  # type: ignore[arg-type]  # stands in for a camera
-            detector=street,
-            mode="none",
-            threads=1,
-            lamps=told.lamps,
-            feed=told.feed,
-            checked=told.checked,
+        events = watched_to_its_end(
+            folder, street, told, site=site, plane=plane, outbox=outbox, sender=sender, statuses=statuses
         )
-        node = Node(load_node(folder / "node.toml"), inputs, outbox)
-        node._wait_for_receipts = lambda: 0  # type: ignore[method-assign]  # nobody collects here
-        assert node.run() is Outcome.DONE
-        wait_until(sender, lambda: bool(statuses) and statuses[-1].state == "stopped", timeout_s=5)
-        events = [Event.decode(row.payload) for row in outbox.take(float("inf"), 100) if row.kind == "event"]
-        sender.close()
     return Told(events, statuses, began)
 
 

@@ -16,6 +16,7 @@ from edge.errors import InputError
 SECTIONS = (
     "speed",
     "work",
+    "ratios",
     "detectors",
     "prices",
     "runtime",

@@ -20,8 +20,8 @@ from models.card import Card, ModelError, refused_labels
 from models.decode import Candidates, Fit
 from models.detections import Detections
 from models.inlet import Inlet
+from models.session import CPU, first_line, session_of
 from models.session import Runtime as Runtime
-from models.session import first_line, session_of
 
 _DETR_OUTPUTS = ("labels", "boxes", "scores")
 # Images of several cameras in one run: more only make the first of them wait.
@@ -158,7 +158,13 @@ class OnnxDetector:
 
     @property
     def most_at_once(self) -> int:
-        """How many images one run takes: one, unless the file leaves the number open."""
+        """How many images one run takes: one, unless the file leaves the number open.
+
+        One on a CPU, whose caches four images do not fit into: each took 1.15 of the time of one alone
+        (deimv2-femto, one thread; `nearmiss bench --only runtime`).
+        """
+        if self.provider == CPU:
+            return 1
         shape = next(each.shape for each in self._session.get_inputs() if each.name == self._image_input)
         return 1 if isinstance(shape[0], int) else MOST_AT_ONCE
 

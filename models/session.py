@@ -22,7 +22,7 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "rocm": "ROCMExecutionProvider",
 }
-_CPU = PROVIDERS["cpu"]
+CPU = PROVIDERS["cpu"]
 _LEVELS = onnxruntime.GraphOptimizationLevel
 _OPTIMISATION = {
     "off": _LEVELS.ORT_DISABLE_ALL,
@@ -56,7 +56,7 @@ def session_of(
     Raises:
         ModelError: the file or the provider cannot be used.
     """
-    wanted = _CPU if provider is None else PROVIDERS.get(provider.lower(), provider)
+    wanted = CPU if provider is None else PROVIDERS.get(provider.lower(), provider)
     available = onnxruntime.get_available_providers()
     if wanted not in available:
         raise ModelError(
@@ -71,7 +71,7 @@ def session_of(
     options.graph_optimization_level = _OPTIMISATION[runtime.optimisation]
     options.enable_cpu_mem_arena = runtime.arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if runtime.spinning else "0")
-    if wanted != _CPU:
+    if wanted != CPU:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         with warnings.catch_warnings():
@@ -83,7 +83,7 @@ def session_of(
     active = session.get_providers()[0]
     if active != wanted:
         raise ModelError(f"provider {wanted} did not start on this machine; ONNX Runtime would use {active}")
-    if wanted != _CPU:
+    if wanted != CPU:
         _refuse_idle_provider(session, wanted)
     return session
 
@@ -98,10 +98,10 @@ def _refuse_idle_provider(session: onnxruntime.InferenceSession, wanted: str) ->
     if sum(nodes) == 0:
         raise ModelError(
             f"provider {wanted} started but computes none of the model's {total} nodes; "
-            f"everything would run on {_CPU}"
+            f"everything would run on {CPU}"
         )
     if sum(nodes) < total:
-        logger.info("%s computes %d of %d nodes, %s the rest", wanted, sum(nodes), total, _CPU)
+        logger.info("%s computes %d of %d nodes, %s the rest", wanted, sum(nodes), total, CPU)
 
 
 def first_line(error: Exception) -> str:

@@ -240,6 +240,17 @@ def test_three_steps_see_what_one_does(data: Path) -> None:
 
 
 @pytest.mark.data
+def test_a_cpu_looks_at_one_image_a_run_though_the_file_takes_more(data: Path) -> None:
+    detector = zoo.load(str(data / "weights" / "deimv2-atto.onnx"), threads=1)
+    noise = np.random.default_rng(3).integers(0, 255, (2, 320, 320, 3), np.uint8)
+    assert detector.most_at_once == 1  # four of them take longer in one run than one after the other
+    together = detector.candidates(list(noise))
+    for canvas, seen in zip(noise, together, strict=True):
+        (alone,) = detector.candidates([canvas])
+        np.testing.assert_allclose(np.sort(seen.scores), np.sort(alone.scores), atol=1e-4)
+
+
+@pytest.mark.data
 def test_inference_lets_other_threads_work(data: Path) -> None:
     detector = zoo.load(str(data / "weights" / "deimv2-atto.onnx"), threads=1)
     usual = sys.getswitchinterval()

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import fft
 
 from calibration.plane import Plane
 from calibration.site import SiteError
@@ -292,7 +293,7 @@ def _about_the_middle(zoom: float, turn_deg: float, shape: tuple[int, ...]) -> F
 
 def _whole_shift(then: Complexes, now: Complexes) -> Floats:
     """Return the shift of the whole picture, to a pixel; zero where none stands out."""
-    surface = np.fft.ifft2(np.fft.fft2(now) * np.conj(np.fft.fft2(then))).real
+    surface = fft.ifft2(fft.fft2(now) * np.conj(fft.fft2(then))).real
     row, column = np.unravel_index(int(surface.argmax()), surface.shape)
     height, width = surface.shape
     shift = np.array([(column + width // 2) % width - width // 2, (row + height // 2) % height - height // 2])
@@ -311,8 +312,8 @@ def _tile_shifts(then: Complexes, now: Complexes) -> tuple[Floats, Floats]:
     centres, first, second = before[0][enough], before[1][enough] * window, after[1][enough] * window
     if not len(centres):
         return np.empty((0, 2)), np.empty((0, 2))
-    surface = np.fft.ifft2(np.fft.fft2(second) * np.conj(np.fft.fft2(first))).real
-    surface = np.fft.fftshift(surface, axes=(1, 2))
+    surface = fft.ifft2(fft.fft2(second) * np.conj(fft.fft2(first))).real
+    surface = fft.fftshift(surface, axes=(1, 2))
     power = np.sqrt((np.abs(first) ** 2).sum(axis=(1, 2)) * (np.abs(second) ** 2).sum(axis=(1, 2)))
     surface /= np.maximum(power, 1e-6)[:, None, None]
     kept, shifts = [], []

@@ -1,9 +1,13 @@
 """Many cameras on one host: recorded streams replayed as live, one network for all of them.
 
 Each stream is a process: a decoder, a line with the gate, and a place in the queue of the shared detector.
-A frame is due at its own time; the lag is how long after that it came out of the line. Memory is the
-proportional set size (PSS): what processes share counts once, divided among them; the resident size would
-count it in each.
+A frame is due at its own time; the lag is how long after that it came out of the line. What else the machine
+does delays frames; it does not change what they cost: capacity is the processor time of all processes, by
+stream and second, and so many streams fit on so many cores. (Two processes that share a core's caches or its
+two threads slow each other by a third: what one stream alone costs is too little to count by.)
+
+Memory is the proportional set size (PSS): what processes share counts once, divided among them; the resident
+size would count it in each.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,73 +32,124 @@ RUNS = ((FEMTO, 1), (FEMTO, 4), (FEMTO, 8), (FEMTO, 16), (ATTO, 16))
 RATE_HZ = 5.0
 SECONDS = 40.0
 GOAL_MB = 150.0
+# A column of the table, what it shows and how.
+COLUMNS = {
+    "looked at": ("looked_share", ".2f"),
+    "lag early s": ("early_lag_s", ".2f"),
+    "lag late s": ("late_lag_s", ".2f"),
+    "worst": ("worst_late_lag_s", ".2f"),
+    "CPU s": ("cpu_s_per_stream_s", ".3f"),
+    "detector": ("detector_cpu_s_per_stream_s", ".3f"),
+    "line": ("line_cpu_s_per_stream_s", ".3f"),
+    "decoder": ("decoder_cpu_s_per_stream_s", ".3f"),
+    "cores": ("cores", ".2f"),
+    "PSS MB each": ("pss_mb_per_stream", ".0f"),
+    "detector MB": ("detector_pss_mb", ".0f"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """What one stream came to: lag of its early and late frames, and its memory with its decoder's."""
+    """What one stream came to: lag of its early and late frames, and its memory with its decoder's.
+
+    Attributes:
+        line_s, decoder_s: processor time, from its first frame to its last.
+    """
 
     frames: int
     looks: int
     early_lag_s: float
     late_lag_s: float
     pss_mb: float
+    line_s: float
+    decoder_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What several streams beside one detector came to, and what it took."""
+
+    streams: Sequence[Stream]
+    detector_s: float
+    detector_mb: float
+
+    @property
+    def stream_s(self) -> float:
+        """How many seconds of street there were, all streams together."""
+        return sum(each.frames for each in self.streams) / RATE_HZ
+
+    @property
+    def looked_share(self) -> float:
+        return sum(each.looks for each in self.streams) / max(sum(each.frames for each in self.streams), 1)
+
+    @property
+    def cpu_s(self) -> tuple[float, float, float]:
+        """Processor time a stream and second: in the detector, in the lines, in the decoders."""
+        parts = (
+            self.detector_s,
+            sum(each.line_s for each in self.streams),
+            sum(each.decoder_s for each in self.streams),
+        )
+        detector, line, decoder = (part / max(self.stream_s, 1e-9) for part in parts)
+        return detector, line, decoder
+
+    @property
+    def cores(self) -> float:
+        """How many cores all streams together keep busy."""
+        return sum(self.cpu_s) * len(self.streams)
+
+    def lag_s(self, when: str) -> float:
+        """Return the median of the streams' early or late lag."""
+        return float(statistics.median(getattr(each, f"{when}_lag_s") for each in self.streams))
 
 
 def measure(data: Path) -> Section:
     """Replay the ordinary minute as so many live streams."""
-    from models.shared_process import SharedDetectorProcess
-
     rows, numbers = [], {}
     with tempfile.TemporaryDirectory() as name:
         street = Path(name) / "street"
         ordinary.draw(street, frame_rate_hz=RATE_HZ)
         for model, count in RUNS:
-            with SharedDetectorProcess(str(data / "weights" / f"{model}.onnx"), threads=1) as shared:
-                streams = replayed(count, street=street, socket=shared.path, seconds=SECONDS)
-                detector_mb = pss_mb(shared.pid or 0)
-            early, late = (
-                statistics.median(getattr(each, when) for each in streams)
-                for when in ("early_lag_s", "late_lag_s")
-            )
-            worst = max(each.late_lag_s for each in streams)
-            memory = max(each.pss_mb for each in streams)
-            looked = sum(each.looks for each in streams) / max(sum(each.frames for each in streams), 1)
-            rows.append(
-                (
-                    model,
-                    str(count),
-                    f"{looked:.2f}",
-                    f"{early:.2f}",
-                    f"{late:.2f}",
-                    f"{worst:.2f}",
-                    f"{memory:.0f}",
-                    f"{detector_mb:.0f}",
-                )
-            )
-            numbers[f"{model} {count}"] = {
-                "looked_share": looked, "early_lag_s": early, "late_lag_s": late, "worst_late_lag_s": worst,
-                "pss_mb_per_stream": memory, "detector_pss_mb": detector_mb,
-            }  # fmt: skip
+            load = loaded(data / "weights" / f"{model}.onnx", count, street=street, seconds=SECONDS)
+            detector, line, decoder = load.cpu_s
+            told = {
+                "looked_share": load.looked_share,
+                "early_lag_s": load.lag_s("early"),
+                "late_lag_s": load.lag_s("late"),
+                "worst_late_lag_s": max(each.late_lag_s for each in load.streams),
+                "cpu_s_per_stream_s": detector + line + decoder,
+                "detector_cpu_s_per_stream_s": detector,
+                "line_cpu_s_per_stream_s": line,
+                "decoder_cpu_s_per_stream_s": decoder,
+                "cores": load.cores,
+                "pss_mb_per_stream": max(each.pss_mb for each in load.streams),
+                "detector_pss_mb": load.detector_mb,
+            }
+            numbers[f"{model} {count}"] = told
+            rows.append((model, str(count), *(f"{told[key]:{form}}" for key, form in COLUMNS.values())))
     return Section(
         title=f"Ordinary streets of {RATE_HZ:g} Hz, {SECONDS:g} s: one detector, {os.cpu_count()} cores",
-        columns=(
-            "detector",
-            "streams",
-            "looked at",
-            "lag early s",
-            "lag late s",
-            "worst",
-            "PSS MB each",
-            "detector MB",
-        ),
+        columns=("detector", "streams", *COLUMNS),
         rows=rows,
         numbers=numbers,
         remarks=(
             "A lag that does not grow from early to late is a host that keeps up; "
             f"goal {GOAL_MB:g} MB a stream beside the detector.",
+            "CPU s: processor time of detector, line and decoder by stream and second; cores: of all streams "
+            "together. More cores than there are is a host that cannot keep up, whatever else it does.",
         ),
     )
+
+
+def loaded(weights: Path, count: int, *, street: Path, seconds: float) -> Load:
+    """Replay ``count`` streams beside one detector, and return what it took."""
+    from models.shared_process import SharedDetectorProcess
+
+    with SharedDetectorProcess(str(weights), threads=1) as shared:
+        pid = shared.pid or 0
+        before_s = cpu_s(pid)
+        streams = replayed(count, street=street, socket=shared.path, seconds=seconds)
+        return Load(streams, cpu_s(pid) - before_s, pss_mb(pid))
 
 
 def replayed(count: int, *, street: Path, socket: Path, seconds: float) -> list[Stream]:
@@ -156,6 +211,7 @@ def _stream(out: Connection, street: Path, socket: Path, seconds: float) -> None
         out.send("ready")
         live = _Live(source, out.recv(), seconds)
         line.source = live
+        line_s, decoder_s = time.process_time(), cpu_s(source.process.pid)
         for moment in line:
             looks += moment.looked
             if moment.looked:  # the others wait for it on purpose
@@ -163,6 +219,7 @@ def _stream(out: Connection, street: Path, socket: Path, seconds: float) -> None
             if len(lags) % 20 == 10:
                 memory = max(memory, pss_mb(os.getpid()) + pss_mb(source.process.pid))
         line.finish()
+        line_s, decoder_s = time.process_time() - line_s, cpu_s(source.process.pid) - decoder_s
     quarter = max(len(lags) // 4, 1)
     out.send(
         Stream(
@@ -171,6 +228,8 @@ def _stream(out: Connection, street: Path, socket: Path, seconds: float) -> None
             statistics.median(lags[:quarter]),
             statistics.median(lags[-quarter:]),
             memory,
+            line_s,
+            decoder_s,
         )
     )
 
@@ -203,3 +262,12 @@ def pss_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def cpu_s(pid: int) -> float:
+    """Return a process' processor time, to a hundredth; 0 where it is gone. Source: proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,7 +1,8 @@
 """Several cameras on one machine: a process each, started again when it ends, killed when it hangs.
 
 A camera whose decoder, detector or site file fails takes no other with it: all they share is this file's
-small loop, which opens no picture, no database and no connection.
+small loop, and the process they are forked from (edge/fork_server.py); neither opens a picture, a database or
+a connection.
 """
 
 from __future__ import annotations
@@ -12,16 +13,14 @@ import random
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from broker.embedded import ends_with_parent
 from edge.config import SHARED_DETECTOR, NodeConfig, load_cameras
+from edge.forks import Forks
 from edge.service import Service
 
 logger = logging.getLogger(__name__)
@@ -34,16 +33,17 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 GOOD_S = 120.0
 # A node ends within 5 s of its SIGTERM; what it has found by then is in its outbox either way.
 END_S = 4.8
+# What was killed is gone well within this.
+KILLED_S = 2.0
 
 
 def supervise(path: Path, cameras: Sequence[NodeConfig]) -> int:
     """Run a process a camera until all recordings have ended, or SIGTERM; 1 where one ended by a fault."""
-    with _detectors(cameras) as sockets:
-        return _Supervisor(path, [config.node.id for config in cameras], sockets).run()
+    return _Supervisor(path, cameras).run()
 
 
 @contextmanager
-def _detectors(cameras: Sequence[NodeConfig]) -> Iterator[dict[str, str]]:
+def _detectors(cameras: Sequence[NodeConfig], *, given_up: Callable[[], bool]) -> Iterator[dict[str, str]]:
     """Start a process a shared model; yields where each camera that shares finds its own.
 
     Raises:
@@ -59,24 +59,25 @@ def _detectors(cameras: Sequence[NodeConfig]) -> Iterator[dict[str, str]]:
         return
     # What it takes to look at pictures is loaded here only where detectors are shared.
     from edge.opening import default_threads
-    from models.shared_process import SharedDetectorProcess
+    from models.shared_process import GivenUpError, SharedDetectorProcess
 
     with contextlib.ExitStack() as stack:
         sockets: dict[str, str] = {}
         for (model, provider, threads), names in sharing.items():
-            process = stack.enter_context(
-                SharedDetectorProcess(model, provider=provider, threads=threads or default_threads())
+            process = SharedDetectorProcess(
+                model, provider=provider, threads=threads or default_threads(), given_up=given_up
             )
-            sockets |= dict.fromkeys(names, str(process.path))
+            with contextlib.suppress(GivenUpError):
+                sockets |= dict.fromkeys(names, str(stack.enter_context(process).path))
         yield sockets
 
 
 class _Camera:
     """One camera's process, now or after a pause."""
 
-    def __init__(self, path: Path, name: str, detector: str | None) -> None:
-        self._path, self.name, self._detector = path, name, detector
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, name: str, detector: str | None, forks: Forks) -> None:
+        self.name, self._detector, self._forks = name, detector, forks
+        self._runs = False
         self._started_s = self._beaten_s = 0.0
         self._next_s = 0.0
         self._failures = 0
@@ -88,10 +89,6 @@ class _Camera:
         self.notes.setblocking(False)
 
     @property
-    def runs(self) -> bool:
-        return self._process is not None
-
-    @property
     def ended(self) -> bool:
         return self.code is not None
 
@@ -99,18 +96,17 @@ class _Camera:
         """Start it where it is due, see whether it ended, kill it where it hangs."""
         if self.ended:
             return
-        if self._process is None:
+        if not self._runs:
             if now >= self._next_s:
                 self._start(now)
             return
-        code = self._process.poll()
+        code = self._forks.ended(self.name)
         if code is not None:
             self._after(code, now)
         elif now - self._beaten_s > HANGS_S:
             logger.error("camera %s: gave no sign of life for %.0f s, is killed", self.name, HANGS_S)
-            self._process.kill()
-            self._process.wait()
-            self._after(-signal.SIGKILL, now)
+            self._beaten_s = now
+            self._forks.signal(self.name, signal.SIGKILL)
 
     def listen(self, now: float) -> None:
         """Take what it has said to its service manager, which is this process."""
@@ -120,39 +116,42 @@ class _Camera:
                 self.ready = self.ready or b"READY=1" in note
 
     def tell(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
+        if self._runs:
+            self._forks.signal(self.name, number)
 
     def end(self, deadline: float) -> None:
         """Wait for its end until a monotonic instant, then kill it."""
-        if self._process is None:
+        if not self._runs:
             return
-        try:
-            self.code = self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        if self._code_by(deadline) is None:
             logger.error("camera %s: did not end in time, is killed", self.name)
-            self._process.kill()
-            self.code = self._process.wait()
-        self._process = None
+            self._forks.signal(self.name, signal.SIGKILL)
+        code = self._code_by(time.monotonic() + KILLED_S)
+        # One that had not yet begun to listen to signals ended by it, as was wanted.
+        self.code = 0 if code == -signal.SIGTERM else -signal.SIGKILL if code is None else code
+        self._runs = False
+
+    def _code_by(self, deadline: float) -> int | None:
+        """Return its exit code once it has ended; None where it has not by a monotonic instant."""
+        while (code := self._forks.ended(self.name)) is None and time.monotonic() < deadline:
+            if self._forks.channel is not None:
+                select.select([self._forks.channel], [], [], max(deadline - time.monotonic(), 0.0))
+            self._forks.listen()
+        return code
 
     def close(self) -> None:
         self.notes.close()
 
     def _start(self, now: float) -> None:
         address = "@" + self.notes.getsockname()[1:].decode()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge", "run", str(self._path), "--camera", self.name],
-            stdin=subprocess.DEVNULL,
-            env=Service.environment_for(address, watchdog_s=HANGS_S / 2)
-            | ({} if self._detector is None else {SHARED_DETECTOR: self._detector}),
-            preexec_fn=ends_with_parent(),
-            process_group=0,  # Ctrl-C is for this process, which ends its cameras in order
-        )
+        shared = {} if self._detector is None else {SHARED_DETECTOR: self._detector}
+        self._forks.begin(self.name, Service.environment_for(address, watchdog_s=HANGS_S / 2) | shared)
+        self._runs = True
         self._started_s = self._beaten_s = now
         self.ready = False
 
     def _after(self, code: int, now: float) -> None:
-        self._process, self.ready = None, False
+        self._runs = self.ready = False
         if code == 0:
             self.code = 0
             logger.info("camera %s: its recording has ended", self.name)
@@ -168,29 +167,42 @@ class _Camera:
 
 
 class _Supervisor:
-    def __init__(self, path: Path, names: Sequence[str], detectors: Mapping[str, str]) -> None:
-        self._path, self._detectors = path, detectors
-        self._cameras = {name: _Camera(path, name, detectors.get(name)) for name in names}
+    def __init__(self, path: Path, cameras: Sequence[NodeConfig]) -> None:
+        self._path, self._configs = path, cameras
+        self._forks = Forks(path)
+        self._cameras: dict[str, _Camera] = {}
+        self._detectors: Mapping[str, str] = {}
         self._service = Service()
         self._stop = self._reload = self._up = False
 
     def run(self) -> int:
-        with self._signals():
+        codes: list[int] = []
+        with self._signals(), _detectors(self._configs, given_up=lambda: self._stop) as self._detectors:
+            self._add([config.node.id for config in self._configs])
             try:
                 while not self._stop and not all(each.ended for each in self._cameras.values()):
                     self._turn()
             finally:
                 self._service.stopping()
                 codes = self._end(list(self._cameras.values()))
+                self._forks.close()
         return 1 if any(codes) else 0
+
+    def _add(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._cameras:
+                self._cameras[name] = _Camera(name, self._detectors.get(name), self._forks)
 
     def _turn(self) -> None:
         now = time.monotonic()
         for camera in self._cameras.values():
             camera.turn(now)
-        notes = [camera.notes for camera in self._cameras.values()]
+        heard = [camera.notes for camera in self._cameras.values()]
+        if self._forks.channel is not None:
+            heard.append(self._forks.channel)
         with contextlib.suppress(InterruptedError):
-            select.select(notes, [], [], TURN_S)
+            select.select(heard, [], [], TURN_S)
+        self._forks.listen()
         for camera in self._cameras.values():
             camera.listen(time.monotonic())
         self._service.beat()
@@ -221,9 +233,7 @@ class _Supervisor:
             logger.info("camera %s: left out of the new configuration, ended", camera.name)
         for camera in self._cameras.values():
             camera.tell(signal.SIGHUP)
-        for name in names:
-            if name not in self._cameras:
-                self._cameras[name] = _Camera(self._path, name, self._detectors.get(name))
+        self._add(names)
 
     def _end(self, cameras: Sequence[_Camera]) -> list[int]:
         for camera in cameras:

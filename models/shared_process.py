@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,8 +28,15 @@ _ASK_EVERY_S = 5.0
 _SOONEST_S, _LATEST_S = 0.2, 10.0
 
 
+class GivenUpError(Exception):
+    """The wanted end came before the process was ready."""
+
+
 class SharedDetectorProcess:
     """Owns the process of one model; use it as a context.
+
+    Args:
+        given_up: asked a few times a second at the start, which takes long on a busy host; True ends it.
 
     Attributes:
         path: the socket cameras connect to; in a folder only this user can open.
@@ -36,9 +44,18 @@ class SharedDetectorProcess:
 
     Raises:
         ModelError: the model cannot be used; its own words.
+        GivenUpError: ``given_up`` said so.
     """
 
-    def __init__(self, model: str, *, provider: str | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        provider: str | None = None,
+        threads: int | None = None,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._given_up = given_up
         self._command = [model, provider or "", str(threads or 0)]
         self._folder = tempfile.TemporaryDirectory(prefix="nearmiss-detector-")
         self.path = Path(self._folder.name) / "socket"
@@ -65,6 +82,8 @@ class SharedDetectorProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
+        if self._process is not None:
+            self._process.kill()  # else the keeper may wait for an answer of one that hangs
         self._keeper.join(timeout=READY_WITHIN_S)
         self._stop()
 
@@ -93,6 +112,8 @@ class SharedDetectorProcess:
             if self._process.poll() is not None:
                 _, told = self._process.communicate()
                 raise ModelError(told.strip().splitlines() or ["the shared detector ended at its start"])
+            if self._given_up():
+                raise GivenUpError
             if time.monotonic() > deadline:
                 raise ModelError(f"the shared detector was not ready within {READY_WITHIN_S:g} s")
             time.sleep(_LOOK_EVERY_S)
@@ -121,11 +142,12 @@ class SharedDetectorProcess:
                     logger.warning("the shared detector hangs; it is ended and started again")
                     process.kill()
                     process.wait()
-            if process.poll() is not None:
+            if process.poll() is not None and not self._ending.is_set():
                 logger.warning("the shared detector ended (%s); it is started again", process.returncode)
                 with contextlib.suppress(OSError, ValueError):
                     process.communicate(timeout=1)
-                self._ending.wait(pause_s)
+                if self._ending.wait(pause_s):
+                    return
                 pause_s, asked, answered = min(2 * pause_s, _LATEST_S), time.monotonic(), False
                 self.restarts += 1
                 self._start()

@@ -113,8 +113,9 @@ def test_a_broken_camera_stops_no_other(running: Callable[..., Running], tmp_pat
         )
         node.until_said("the camera is live")
         node.until_said("camera cam-s: ended (a mistake in its files)")
-        children = Path(f"/proc/{node.child.pid}/task/{node.child.pid}/children")
-        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        (server,) = Path(f"/proc/{node.child.pid}/task/{node.child.pid}/children").read_text().split()
+        forked = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        os.kill(int(forked[0]), signal.SIGKILL)
         node.until_said("camera cam-n: ended (signal 9)")
         node.until_said("the camera is live", times=2)  # it is back by itself
         (tmp_path / "broken.toml").write_text(SITE)

@@ -1,4 +1,4 @@
-"""`nearmiss run` with two cameras that share one process of a network: begun once, killed, and back."""
+"""`nearmiss run` with two cameras that share a network, and all that is loaded: begun, killed, and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from broker.embedded import free_port
+from edge.bench.cameras import pss_mb
 from tests.edge.cameras import MjpegCamera
 from tests.edge.running import Running
 from tests.edge.test_daemon import SITE
@@ -32,6 +33,20 @@ def children(pid: int) -> dict[int, str]:
     return {
         int(each): Path(f"/proc/{each}/cmdline").read_bytes().replace(b"\0", b" ").decode() for each in told
     }
+
+
+def cameras_of(supervisor: int) -> dict[str, int]:
+    """Return the processes of its cameras, by their names, as `ps` shows them."""
+    return {
+        command.split()[-1]: pid
+        for server in servers(supervisor)
+        for pid, command in children(server).items()
+        if "--camera" in command
+    }
+
+
+def servers(pid: int) -> list[int]:
+    return [each for each, command in children(pid).items() if "edge.fork_server" in command]
 
 
 def detectors(pid: int) -> list[int]:
@@ -57,10 +72,10 @@ def test_two_cameras_share_a_network_that_comes_back(folder: Path) -> None:
             node.until_said("the camera is live", times=2)
             supervisor = node.child.pid
             (detector,) = detectors(supervisor)
-            cameras = {pid for pid, command in children(supervisor).items() if "--camera" in command}
-            assert len(cameras) == 2
+            cameras = cameras_of(supervisor)
+            assert set(cameras) == {"cam-n", "cam-s"}
             # None of them holds a runtime or weights of its own, and each yields to the detector.
-            for pid in cameras:
+            for pid in cameras.values():
                 assert "onnxruntime" not in Path(f"/proc/{pid}/maps").read_text()
                 assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, detector)
             os.kill(detector, signal.SIGKILL)
@@ -69,7 +84,67 @@ def test_two_cameras_share_a_network_that_comes_back(folder: Path) -> None:
             (again,) = detectors(supervisor)
             node.until(lambda: canvases(again) >= 2, what="both cameras at the new detector", timeout_s=60.0)
             # Nobody had to begin anew for it.
-            assert {pid for pid, command in children(supervisor).items() if "--camera" in command} == cameras
+            assert cameras_of(supervisor) == cameras
             assert node.end() == 0
         finally:
             node.close()
+
+
+def test_cameras_are_forked_from_what_is_loaded_once_and_come_back(folder: Path) -> None:
+    with MjpegCamera() as north, MjpegCamera() as south:
+        camera = '[[cameras]]\nid = "cam-{}"\nsite = "site.toml"\nsource = {{ url = "{}" }}\n'
+        (folder / "node.toml").write_text(
+            f"[broker]\nport = {free_port()}\n"
+            + camera.format("n", north.url)
+            + camera.format("s", south.url)
+        )
+        node = Running(folder / "node.toml", {})
+        try:
+            node.until_said("the camera is live", times=2)
+            supervisor = node.child.pid
+            (server,) = servers(supervisor)
+            # A fork of it is whole: it has no thread but the one that forks.
+            assert len(list(Path(f"/proc/{server}/task").iterdir())) == 1
+            before = cameras_of(supervisor)
+            for pid in before.values():
+                decoder_mb = sum(pss_mb(each) for each in children(pid))
+                assert decoder_mb > 0
+                assert pss_mb(pid) + decoder_mb < 150.0
+
+            os.kill(before["cam-n"], signal.SIGKILL)
+            node.until_said("camera cam-n: ended (signal 9)")
+            node.until_said("the camera is live", times=3)
+            after = cameras_of(supervisor)
+            assert after["cam-s"] == before["cam-s"]
+            assert after["cam-n"] != before["cam-n"]
+
+            # Without the process they are forked from they end, and all of it comes back.
+            os.kill(server, signal.SIGKILL)
+            node.until_said("the process cameras are forked from ended (-9)")
+            node.until_said("the camera is live", times=5)
+            assert set(cameras_of(supervisor)) == {"cam-n", "cam-s"}
+            assert servers(supervisor) != [server]
+            assert node.end() == 0
+            assert not any(Path(f"/proc/{pid}").exists() for pid in after.values())
+        finally:
+            node.close()
+
+
+def test_sigterm_while_a_shared_network_loads_ends_at_once_and_leaves_nothing(folder: Path) -> None:
+    (folder / "temporary").mkdir()
+    camera = '[[cameras]]\nid = "cam-{}"\nsite = "site.toml"\nsource = {{ url = "http://127.0.0.1:9/" }}\n'
+    (folder / "node.toml").write_text(
+        f"[broker]\nport = {free_port()}\n"
+        f'[detector]\nmodel = "{folder / "mine.onnx"}"\nshared = "on"\n'
+        + camera.format("n")
+        + camera.format("s")
+    )
+    node = Running(folder / "node.toml", {"TMPDIR": str(folder / "temporary")})
+    try:
+        node.until(lambda: detectors(node.child.pid) != [], what="the detector's process")
+        (detector,) = detectors(node.child.pid)
+        os.kill(detector, signal.SIGSTOP)  # it loads for ever
+        assert node.end() == 0
+        assert list((folder / "temporary").glob("nearmiss-*")) == []
+    finally:
+        node.close()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,35 +130,59 @@ def passages(
         first_times, second_times: (N,), (M,) of the footprints (N,), (M,), a tenth of a second apart.
         slack_m: by how much noise widens what was swept: the outermost of many noisy edges lies too far out.
     """
-    if _far_apart(first, second):
+    met = _may_touch(first, second)
+    if met is None:
         return None
-    apart = separation_m(first[:, None], second[None, :]) + slack_m
-    one = _passage(first_times, apart.min(axis=1))
-    other = _passage(second_times, apart.min(axis=0))
-    return None if one is None or other is None else (one, other)
-
-
-def _far_apart(first: Footprints, second: Footprints) -> bool:
-    reach = [float(np.hypot(each.half_length, each.half_width).max()) for each in (first, second)]
-    return any(
-        float(low.min()) - float(high.max()) > sum(reach)
-        for one, other in ((first.x, second.x), (first.y, second.y))
-        for low, high in ((one, other), (other, one))
+    at, met_at = met
+    touching = separation_m(first[at], second[met_at]) + slack_m <= 0
+    if not touching.any():
+        return None
+    return (
+        _passage(first_times, first, second, at[touching], slack_m),
+        _passage(second_times, second, first, met_at[touching], slack_m),
     )
 
 
-def _passage(times: Floats, apart_m: Floats) -> Passage | None:
-    within = np.flatnonzero(apart_m <= 0)
-    if not len(within):
+def _may_touch(first: Footprints, second: Footprints) -> tuple[Indices, Indices] | None:
+    """Return every pair of rows whose circles about the footprints meet; None where none do.
+
+    Most ways that are compared never come near each other, and of those that cross only a few metres matter:
+    all others are left out by the box around what the other may reach, then by distance.
+    """
+    reach = sum(float(np.hypot(each.half_length, each.half_width).max()) for each in (first, second))
+    reach += 1e-6  # what rounding may take away
+    one = _within(first, second, reach)
+    if not len(one):
         return None
-    first, last = int(within[0]), int(within[-1])
-    return Passage(enter=_zero(times, apart_m, first - 1, first), leave=_zero(times, apart_m, last + 1, last))
+    other = _within(second, first[one], reach)
+    if not len(other):
+        return None
+    dx = first.x[one][:, None] - second.x[other]
+    dy = first.y[one][:, None] - second.y[other]
+    row, column = np.nonzero(dx * dx + dy * dy <= reach * reach)
+    return (one[row], other[column]) if len(row) else None
 
 
-def _zero(times: Floats, apart_m: Floats, outside: int, inside: int) -> float:
+def _within(own: Footprints, other: Footprints, reach_m: float) -> Indices:
+    inside = (own.x >= other.x.min() - reach_m) & (own.x <= other.x.max() + reach_m)
+    return np.flatnonzero(inside & (own.y >= other.y.min() - reach_m) & (own.y <= other.y.max() + reach_m))
+
+
+def _passage(times: Floats, own: Footprints, other: Footprints, inside: Indices, slack_m: float) -> Passage:
+    """Return when ``own`` was in the area; ``inside``: the rows at which it touches what the other swept."""
+    first, last = int(inside.min()), int(inside.max())
+    edges = np.clip([first - 1, first, last, last + 1], 0, len(times) - 1)
+    apart_m = separation_m(own[edges][:, None], other[None, :]).min(axis=1) + slack_m
+    return Passage(
+        enter=_zero(times, first - 1, first, apart_m[0], apart_m[1]),
+        leave=_zero(times, last + 1, last, apart_m[3], apart_m[2]),
+    )
+
+
+def _zero(times: Floats, outside: int, inside: int, outside_m: float, inside_m: float) -> float:
     if not 0 <= outside < len(times):
         return float(times[inside])
-    share = float(apart_m[outside] / max(apart_m[outside] - apart_m[inside], 1e-9))
+    share = float(outside_m / max(outside_m - inside_m, 1e-9))
     return float(times[outside] + min(share, 1.0) * (times[inside] - times[outside]))
 
 

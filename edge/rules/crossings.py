@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
@@ -134,7 +135,7 @@ class CrossingWatch:
         self, path: Path, walk: _Walk, index: np.ndarray[tuple[int], np.dtype[np.intp]]
     ) -> Iterator[Start | Stay]:
         rows = path.rows[index]
-        off, noise, counts = self._smooth(path, rows)
+        off, noise, counts = self._smooth(path, rows, rows[:, DEPTH] > walk.gate.real_m)
         sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
         still = standing(rows[:, SPEED], rows[:, SPEED_SIGMA])
         columns = (rows[:, TIME], rows[:, DEPTH], still, sigma, off, noise, counts, rows[:, X], rows[:, Y])
@@ -183,15 +184,14 @@ class CrossingWatch:
         outside = _outside(walk.outside) if self._places.crosswalks else Measure(math.nan, 0.0)
         return Stay(walk.start, end, outside.value, outside.sigma, lost)
 
-    def _smooth(self, path: Path, rows: Floats) -> tuple[Floats, Floats, Floats]:
+    def _smooth(self, path: Path, rows: Floats, asked: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
         """Return distances off the nearest crosswalk, their error, and how many positions make each.
 
-        Noisy positions are averaged over ± 0.5 s.
+        Only where ``asked``; 0 elsewhere. Noisy positions are averaged over ± 0.5 s.
 
         The largest of many noisy distances is too large; that of averaged ones hardly.
         """
-        on_road = rows[:, DEPTH] > 0
-        if not on_road.any():
+        if not asked.any():
             return np.zeros(len(rows)), np.zeros(len(rows)), np.ones(len(rows))
         times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
@@ -206,7 +206,7 @@ class CrossingWatch:
 
         x, y = mean(path.rows[:, X]), mean(path.rows[:, Y])
         off = np.zeros(len(rows))
-        off[on_road] = self._places.off_crosswalks_m(x[on_road], y[on_road]).min(axis=-1)
+        off[asked] = self._places.off_nearest_m(x[asked], y[asked])
         return off, np.hypot(jitter / np.sqrt(count), common), count
 
     def _noise(self, path: Path, rows: Floats) -> tuple[float, float]:

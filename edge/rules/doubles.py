@@ -64,14 +64,16 @@ def _inside(rows: Floats, other: Path) -> bool:
 
 def _far_off(row: Floats, theirs: Floats) -> bool:
     """Return whether one sample tells already that they do not stand in each other, as of nearly all."""
-    time = row[TIME]
-    if not theirs[0, TIME] <= time <= theirs[-1, TIME]:
+    # Plain numbers: this is asked of every track for every entry, and numpy's own cost three times as much.
+    time, x, y = row[[TIME, X, Y]].tolist()
+    after = int(theirs[:, TIME].searchsorted(time))
+    if after == len(theirs):
         return False
-    after = int(np.searchsorted(theirs[:, TIME], time))
     before = max(after - 1, 0)
-    step = theirs[after, TIME] - theirs[before, TIME]
-    share = (time - theirs[before, TIME]) / step if step > 0 else 0.0
-    dx = theirs[before, X] + share * (theirs[after, X] - theirs[before, X]) - row[X]
-    dy = theirs[before, Y] + share * (theirs[after, Y] - theirs[before, Y]) - row[Y]
+    (t0, x0, y0), (t1, x1, y1) = theirs[before, :3].tolist(), theirs[after, :3].tolist()
+    if time < t0:
+        return False
+    share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
     # Within half its length along and half its width across it is no farther than half of both.
-    return bool(math.hypot(dx, dy) > INSIDE * (row[LENGTH] + row[WIDTH]))
+    away = math.hypot(x0 + share * (x1 - x0) - x, y0 + share * (y1 - y0) - y)
+    return away > INSIDE * float(row[LENGTH] + row[WIDTH])

@@ -27,13 +27,14 @@ from edge.rules.finding import Exposure, Finding
 from edge.rules.meetings import MeetingWatch
 from edge.rules.metric_gate import KEPT_S, MetricGate
 from edge.rules.near_miss import near_miss
-from edge.rules.path import COLUMNS, DEPTH, LOST_S, TIME, Path, segments
+from edge.rules.path import COLUMNS, DEPTH, LOST_S, TIME, Path
 from edge.rules.pedestrian_signal import pedestrian_signal
 from edge.rules.places import APPROACH_M, BESIDE_M, BEYOND_M, Places
 from edge.rules.red_light_entry import red_light_entry
 from edge.rules.right_on_red import held, judge_held
 from edge.rules.samples import PEDESTRIAN_CODE, Samples
 from edge.rules.ticks import TickBoard, TickTrack, tick_before
+from edge.rules.understanding import understand
 from edge.rules.verdict import shown
 from edge.rules.wrong_way import WrongWayWatch
 from edge.scene import PEDESTRIAN, Scene, Signals, State
@@ -64,6 +65,7 @@ class Engine:
         self._inside: list[Entry] = []
         self._claims: dict[int, list[Claim]] = {}
         self._board = TickBoard()
+        self._parts: list[TickTrack] = []
         self._meetings = MeetingWatch(gap_s=site.thresholds.pet_flag_s + 0.5)
         self._held: list[Entry] = []
         self._near_misses: list[tuple[float, Finding]] = []
@@ -132,9 +134,10 @@ class Engine:
             order = np.argsort(samples.track, kind="stable")
             rows, near = self._rows(samples, order)
             track = samples.track[order]
-            cuts = [0, *(np.flatnonzero(np.diff(track)) + 1).tolist(), len(track)]
+            self._metric_gate.feed(track, rows)
+            other = (np.diff(track) != 0) | (np.diff(rows[:, TIME]) > LOST_S)
+            cuts = [0, *(np.flatnonzero(other) + 1).tolist(), len(track)]
             for start, stop in itertools.pairwise(cuts):
-                self._metric_gate.feed(int(track[start]), rows[start:stop])
                 ended += self._hand(int(track[start]), rows[start:stop], near[start:stop])
         for number in [
             number for number, path in self._paths.items() if path.rows[-1, TIME] + LOST_S < self._now
@@ -145,18 +148,15 @@ class Engine:
         return sorted(ended, key=lambda path: path.serial)
 
     def _hand(self, number: int, rows: np.ndarray, near: np.ndarray) -> Iterator[Path]:
+        """Hand a track rows without a gap; yield the one of the number that was lost before them."""
         path = self._paths.get(number)
         if path is not None and rows[0, TIME] - path.rows[-1, TIME] > LOST_S:
             yield self._paths.pop(number)
             path = None
-        for part in segments(rows[:, TIME]):
-            if part.start > 0 and path is not None:
-                yield self._paths.pop(number)
-                path = None
-            if path is None:
-                path = self._paths[number] = Path(number, self._serial)
-                self._serial += 1
-            path.extend(rows[part], near[part])
+        if path is None:
+            path = self._paths[number] = Path(number, self._serial)
+            self._serial += 1
+        path.extend(rows, near)
 
     def _rows(self, samples: Samples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         heading = np.deg2rad(samples.heading_deg)
@@ -193,13 +193,10 @@ class Engine:
 
     def _single(self, ended: list[Path]) -> Iterator[Finding]:
         assert self._signals is not None
-        self._parts: list[TickTrack] = []
         every = [*ended, *self._paths.values()]
-        for path in every:
-            fresh = path.understand(self._now)
-            part = self._board.feed(path, fresh)
-            if part is not None:
-                self._parts.append(part)
+        understood = understand(every, self._now)
+        self._parts = self._board.feed(every, understood)
+        for path, fresh in zip(every, understood, strict=True):
             for entry in self._entries.feed(path, fresh):
                 if not is_double(path, every, entry.instant.time):
                     yield from self._entered(entry, self._signals)

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.rules.finding import Finding
 from edge.rules.path import SIGMA, TIME
-from edge.rules.samples import Floats
+from edge.rules.samples import Floats, Integers
 
 # What is computed from places on the road; when something happened is told by its own error.
 METRIC = frozenset(
@@ -36,11 +36,15 @@ class MetricGate:
         self._limit_m = limit_m * _ROUNDING
         self._unsure: dict[int, list[Floats]] = {}
 
-    def feed(self, track: int, rows: Floats) -> None:
-        """Take rows of a track as they come, in order of time."""
-        unsure = rows[rows[:, SIGMA] > self._limit_m, TIME]
-        if len(unsure):
-            self._unsure.setdefault(track, []).append(unsure)
+    def feed(self, tracks: Integers, rows: Floats) -> None:
+        """Take rows track by track, each in order of time; ``tracks`` (N,) are their numbers."""
+        unsure = np.flatnonzero(rows[:, SIGMA] > self._limit_m)
+        if not len(unsure):
+            return
+        tracks, times = tracks[unsure], rows[unsure, TIME]
+        cuts = np.flatnonzero(np.diff(tracks)) + 1
+        for track, part in zip(tracks[[0, *cuts]].tolist(), np.split(times, cuts), strict=True):
+            self._unsure.setdefault(track, []).append(part)
 
     def passed(self, finding: Finding) -> Finding:
         """Return a finding as it may be told: where a place was too uncertain undecidable, without metres."""

@@ -25,6 +25,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
 from edge.rules.extremes import of_stretch
@@ -219,24 +220,10 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
         return None
     start, last = start + near[0], start + near[1]
     one, other = meeting.first.between(start, last), meeting.second.between(start, last)
-    a, b = one.footprints(), other.footprints()
-    series = time_to_collision_s(
-        a, b, other.rows[:, TVX] - one.rows[:, TVX], other.rows[:, TVY] - one.rows[:, TVY]
-    )
-    turning = _turning(meeting.first, start, last) | _turning(meeting.second, start, last)
-    if turning.any():
-        series[turning] = _along_ways(meeting, start + np.flatnonzero(turning))
-    eligible = separation_m(a, b) > 0
-    vehicles = [track for track in (one, other) if not track.pedestrian]
-    moving = np.zeros(len(series), dtype=bool)
-    for track in vehicles:
-        moving |= track.speeds() >= MOVING_MPS
-    eligible &= moving
-    road = places.carriageway
-    for track in (one, other):
-        if track.pedestrian and road is not None and road.has_roadways:
-            eligible &= track.rows[:, TDEPTH] > ON_ROAD_M
-    series = np.where(eligible, series, np.inf)
+    eligible = _eligible(one, other, places)
+    if not (eligible[1:] & eligible[:-1]).any():
+        return None
+    series = _series(meeting, one, other, np.flatnonzero(eligible))
     # The second least of neighbours: a single tick is no series.
     lasting = np.minimum(np.maximum(series[:-1], series[1:]), LONGEST_TTC_S + 1)
     at = int(lasting.argmin())
@@ -264,6 +251,38 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     # least makes it err no less.
     least = of_stretch(value, sigma, flat_s / (2 * HALF_S), "mean", sign=-1.0)
     return _Reading(least.value, sigma, time, x, y, first, second, time_sigma_s, drac, cut)
+
+
+def _eligible(one: TickTrack, other: TickTrack, places: Places) -> NDArray[np.bool_]:
+    """Return at which ticks two may conflict: apart, a vehicle moving, a pedestrian on the road."""
+    eligible = np.zeros(len(one.rows), dtype=bool)
+    for track in (one, other):
+        if not track.pedestrian:
+            eligible |= track.speeds() >= MOVING_MPS
+    road = places.carriageway
+    for track in (one, other):
+        if track.pedestrian and road is not None and road.has_roadways:
+            eligible &= track.rows[:, TDEPTH] > ON_ROAD_M
+    at = np.flatnonzero(eligible)
+    eligible[at] = separation_m(one.footprints()[at], other.footprints()[at]) > 0
+    return eligible
+
+
+def _series(meeting: Meeting, one: TickTrack, other: TickTrack, at: NDArray[np.intp]) -> Floats:
+    """Return TTC at each of some common ticks; ``inf`` elsewhere, most of which nobody need compute."""
+    series = np.full(len(one.rows), np.inf)
+    rows, rows2 = one.rows[at], other.rows[at]
+    series[at] = time_to_collision_s(
+        one.footprints()[at],
+        other.footprints()[at],
+        rows2[:, TVX] - rows[:, TVX],
+        rows2[:, TVY] - rows[:, TVY],
+    )
+    ticks = one.start + at
+    turning = _turning(meeting.first, ticks) | _turning(meeting.second, ticks)
+    if turning.any():
+        series[at[turning]] = _along_ways(meeting, ticks[turning])
+    return series
 
 
 def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
@@ -307,11 +326,11 @@ def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:
     return (int(near[0]), int(near[-1])) if len(near) >= LEAST_TICKS else None
 
 
-def _turning(track: TickTrack, start: int, last: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return at which ticks a track turns within the seconds before and after it."""
+def _turning(track: TickTrack, ticks: Integers) -> NDArray[np.bool_]:
+    """Return at which of some ticks a track turns within the seconds before and after it."""
     rows = track.rows
     ahead = round(TURN_AHEAD_S / TICK_S)
-    index = np.arange(start, last + 1) - track.start
+    index = ticks - track.start
     later, earlier = np.minimum(index + ahead, len(rows) - 1), np.maximum(index - ahead // 3, 0)
     facing = rows[earlier, TCX] * rows[later, TCX] + rows[earlier, TCY] * rows[later, TCY]
     return np.asarray((facing < math.cos(math.radians(TURNING_DEG))) & (not track.pedestrian))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.rules.samples import KINDS, PEDESTRIAN_CODE, Floats
+from edge.rules.samples import KINDS, Floats
 from edge.scene import Kind
 
 # A sample is understood with the half second around it, so it is judged that much later.
@@ -101,137 +99,11 @@ class Path:
         times = self.rows[:, TIME]
         return int(np.searchsorted(times, start)), int(np.searchsorted(times, end, side="right"))
 
-    def understand(self, now: float) -> slice:
-        """Clean the rows whose following half second is known; return which rows these are."""
-        rows = self.rows
-        ready = len(rows) if self.ended else int(np.searchsorted(rows[:, TIME], now - HALF_S, side="right"))
-        if ready <= self.done:
-            return slice(self.done, self.done)
-        fresh = slice(self.done, ready)
-        self._velocities(fresh)
-        if not self._headings(fresh):
-            return slice(self.done, self.done)
-        self.done = ready
-        return fresh
-
-    def _velocities(self, fresh: slice) -> None:
-        start = max(0, int(np.searchsorted(self.rows[:, TIME], self.rows[fresh.start, TIME] - HALF_S)) - 1)
-        window = self.rows[start:]
-        times = window[:, TIME] - window[0, TIME]
-        own = times[fresh.start - start : fresh.stop - start]
-        low = np.searchsorted(times, own - HALF_S - 1e-6)
-        high = np.searchsorted(times, own + HALF_S + 1e-6, side="right")
-        # Alone in its second (slow frames): take the neighbour before.
-        low = np.where(high - low < 2, np.maximum(low - 1, 0), low)
-        count = np.maximum(high - low, 1).astype(np.float64)
-
-        def total(values: Floats) -> Floats:
-            sums = np.concatenate((np.zeros(1), np.cumsum(values)))
-            return np.asarray(sums[high] - sums[low])
-
-        x, y = window[:, X] - window[0, X], window[:, Y] - window[0, Y]
-        sum_t = total(times)
-        spread = np.maximum(total(times * times) - sum_t**2 / count, 0.0)
-        known = spread > 1e-6
-        safe = np.where(known, spread, 1.0)
-        vx = np.where(known, (total(times * x) - sum_t * total(x) / count) / safe, 0.0)
-        vy = np.where(known, (total(times * y) - sum_t * total(y) / count) / safe, 0.0)
-        self.rows[fresh, VX] = vx
-        self.rows[fresh, VY] = vy
-        self.rows[fresh, SPEED] = np.hypot(vx, vy)
-        noise = self._noise(fresh)
-        told = np.isfinite(self.rows[fresh, SIGMA])
-        noisy = noise > np.where(told, NOISY_M, UNTOLD_M)
-        off = own - sum_t / count
-        self.rows[fresh, SX] = np.where(
-            noisy, window[0, X] + total(x) / count + vx * off, self.rows[fresh, X]
-        )
-        self.rows[fresh, SY] = np.where(
-            noisy, window[0, Y] + total(y) / count + vy * off, self.rows[fresh, Y]
-        )
-        self.rows[fresh, SPEED_SIGMA] = noise / np.sqrt(safe)
-
-    def _noise(self, fresh: slice) -> Floats:
-        """Return the position error of rows: as stated, else the jitter that shows around each."""
-        sigma = self.rows[fresh, SIGMA]
-        known = np.isfinite(sigma)
-        if known.all():
-            return np.asarray(np.maximum(sigma, 0.01))
-        return np.asarray(np.where(known, np.maximum(sigma, 0.01), np.maximum(self._jitter(fresh), UNTOLD_M)))
-
-    def _jitter(self, fresh: slice) -> Floats:
-        """Return how far samples within ± 0.3 s lie from the chord of their neighbours, as one sigma."""
-        start = max(0, int(np.searchsorted(self.rows[:, TIME], self.rows[fresh.start, TIME] - HALF_S)) - 1)
-        rows = self.rows[start:]
-        if len(rows) < 3:
-            return np.zeros(fresh.stop - fresh.start)
-        times = rows[:, TIME]
-        step = times[2:] - times[:-2]
-        share = (times[1:-1] - times[:-2]) / np.maximum(step, 1e-6)
-        spread = 1 + share**2 + (1 - share) ** 2
-        off = np.zeros((2, len(rows)))
-        for axis, column in enumerate((X, Y)):
-            value = rows[:, column]
-            off[axis, 1:-1] = value[1:-1] - (1 - share) * value[:-2] - share * value[2:]
-        sums = np.zeros(len(rows) + 1)
-        squares = off[0] ** 2 + off[1] ** 2
-        squares[1:-1] /= 2 * spread
-        np.cumsum(squares, out=sums[1:])
-        own = rows[fresh.start - start : fresh.stop - start, TIME]
-        low = np.maximum(np.searchsorted(times, own - 0.3 - 1e-6), 1)
-        high = np.minimum(np.searchsorted(times, own + 0.3 + 1e-6, side="right"), len(rows) - 1)
-        mean = (sums[high] - sums[np.minimum(low, high)]) / np.maximum(high - low, 1)
-        return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
-
-    def _headings(self, fresh: slice) -> bool:
-        """Fill CX, CY; False while nothing tells the heading yet.
-
-        The given heading stands where it agrees with the motion. A tracker that takes headings from one
-        frame to the next gives nonsense for what stands: there the last good one is held. A vehicle that
-        stood first takes the heading it sets off with.
-        """
-        rows = self.rows[fresh]
-        # Noise seldom looks like three sigmas of speed, yet who stands for minutes gives it many chances.
-        sigmas = np.where(rows[:, KIND] == PEDESTRIAN_CODE, 3.0, 5.0)
-        moving = rows[:, SPEED] > np.maximum(0.5, sigmas * rows[:, SPEED_SIGMA])
-        given = np.isfinite(rows[:, HX])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mx, my = rows[:, VX] / rows[:, SPEED], rows[:, VY] / rows[:, SPEED]
-        agree = given & moving & (rows[:, HX] * mx + rows[:, HY] * my > 0.5)
-        cx = np.where(agree, rows[:, HX], np.where(moving, mx, np.nan))
-        cy = np.where(agree, rows[:, HY], np.where(moving, my, np.nan))
-        still = np.flatnonzero(~moving)
-        if len(still):
-            held = self.heading
-            if moving.any():
-                index = np.maximum.accumulate(np.where(moving, np.arange(len(rows)), -1))
-            else:
-                index = np.full(len(rows), -1)
-            for row in still.tolist():
-                last = int(index[row])
-                anchor = (float(cx[last]), float(cy[last])) if last >= 0 else held
-                if anchor is None and given[row]:
-                    anchor = (float(rows[row, HX]), float(rows[row, HY]))
-                elif anchor is not None and given[row]:
-                    facing = anchor[0] * rows[row, HX] + anchor[1] * rows[row, HY]
-                    if facing > 0.87:
-                        anchor = (float(rows[row, HX]), float(rows[row, HY]))
-                if anchor is not None:
-                    cx[row], cy[row] = anchor
-        unknown = np.isnan(cx)
-        if unknown.any():
-            if unknown.all():
-                long = float(rows[-1, TIME] - self.rows[0, TIME]) > KEPT_S
-                if not (self.ended or long):
-                    return False
-            else:
-                first = int(np.flatnonzero(~unknown)[0])
-                cx[:first], cy[:first] = cx[first], cy[first]
-        self.rows[fresh, CX], self.rows[fresh, CY] = cx, cy
-        known = np.flatnonzero(moving)
-        if len(known):
-            self.heading = (float(cx[known[-1]]), float(cy[known[-1]]))
-        return True
+    def ready(self, now: float) -> slice:
+        """Return the rows not understood yet whose following half second is known."""
+        times = self.rows[:, TIME]
+        known = len(times) if self.ended else int(np.searchsorted(times, now - HALF_S, side="right"))
+        return slice(self.done, max(known, self.done))
 
 
 def position_error_m(rows: Floats) -> Floats:
@@ -250,9 +122,3 @@ def settled(rows: Floats) -> Floats:
     copy = rows.copy()
     copy[:, X], copy[:, Y] = rows[:, SX], rows[:, SY]
     return copy
-
-
-def segments(times: Floats) -> Iterator[slice]:
-    """Return the stretches of one track's times without a gap longer than ``LOST_S``."""
-    cuts = [0, *(np.flatnonzero(np.diff(times) > LOST_S) + 1).tolist(), len(times)]
-    return (slice(start, end) for start, end in itertools.pairwise(cuts))

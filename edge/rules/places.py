@@ -168,15 +168,20 @@ class Places:
     carriageway: Carriageway | None
     crosswalks: tuple[Crosswalk, ...]
     walk_shapes: Any
+    all_walks: Any
 
     @classmethod
     def of(cls, site: Site) -> Places:
+        walks = _prepared([walk.polygon for walk in site.crosswalks])
+        together = shapely.union_all(walks)
+        shapely.prepare(together)
         return cls(
             site=site,
             lines=tuple(LineFrame.of(line, index) for index, line in enumerate(site.stop_lines)),
             carriageway=Carriageway.of(site),
             crosswalks=site.crosswalks,
-            walk_shapes=_prepared([walk.polygon for walk in site.crosswalks]),
+            walk_shapes=walks,
+            all_walks=together,
         )
 
     def off_crosswalks_m(self, x: Floats, y: Floats) -> Floats:
@@ -184,6 +189,14 @@ class Places:
         if not self.crosswalks:
             return np.full((len(x), 1), np.inf)
         return np.asarray(shapely.distance(shapely.points(x, y)[:, None], self.walk_shapes[None, :]))
+
+    def off_nearest_m(self, x: Floats, y: Floats) -> Floats:
+        """Return the distance (N,) of points to the nearest crosswalk; 0 within one, where most are."""
+        off = np.zeros(len(x))
+        outside = ~shapely.intersects_xy(self.all_walks, x, y)
+        if outside.any():
+            off[outside] = self.off_crosswalks_m(x[outside], y[outside]).min(axis=-1)
+        return off
 
     def nearest_crosswalk(self, x: float, y: float) -> Crosswalk | None:
         if not self.crosswalks:

@@ -30,7 +30,7 @@ class DetectorConfig(ConfigRecord):
     """What finds road users; see `nearmiss models list`."""
 
     model: Annotated[str, Field(min_length=1, max_length=4096)] = "motion"
-    provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = None
+    provider: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,39}$")] | None = None
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     # on: it looks only where something may have changed (docs/speed.md).
     gate: Literal["on", "off"] = "off"

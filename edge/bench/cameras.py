@@ -26,9 +26,18 @@ from edge.bench import ordinary
 from edge.bench.section import Section
 from edge.frame import Frame, Gap, Source
 
-FEMTO, ATTO = "deimv2-femto", "deimv2-atto"
-# The network and how many streams: the smaller one goes farther.
-RUNS = ((FEMTO, 1), (FEMTO, 4), (FEMTO, 8), (FEMTO, 16), (ATTO, 16))
+FEMTO, ATTO, NANO = "deimv2-femto", "deimv2-atto", "yolox-nano"
+HALF = "openvino-bf16"
+# The network, its provider and how many streams: a smaller network goes farther, and so do half the bits.
+RUNS = (
+    (FEMTO, None, 1),
+    (FEMTO, None, 4),
+    (FEMTO, None, 8),
+    (FEMTO, None, 16),
+    (FEMTO, HALF, 16),
+    (NANO, None, 16),
+    (ATTO, None, 16),
+)
 RATE_HZ = 5.0
 SECONDS = 40.0
 GOAL_MB = 150.0
@@ -105,12 +114,20 @@ class Load:
 
 def measure(data: Path) -> Section:
     """Replay the ordinary minute as so many live streams."""
-    rows, numbers = [], {}
+    import onnxruntime
+
+    from models.session import PROVIDERS
+
+    rows, numbers, absent = [], {}, []
     with tempfile.TemporaryDirectory() as name:
         street = Path(name) / "street"
         ordinary.draw(street, frame_rate_hz=RATE_HZ)
-        for model, count in RUNS:
-            load = loaded(data / "weights" / f"{model}.onnx", count, street=street, seconds=SECONDS)
+        for model, provider, count in RUNS:
+            if provider is not None and PROVIDERS[provider] not in onnxruntime.get_available_providers():
+                absent.append(f"Not here, so not measured: {provider}.")
+                continue
+            weights = data / "weights" / f"{model}.onnx"
+            load = loaded(weights, count, provider=provider, street=street, seconds=SECONDS)
             detector, line, decoder = load.cpu_s
             told = {
                 "looked_share": load.looked_share,
@@ -125,14 +142,16 @@ def measure(data: Path) -> Section:
                 "pss_mb_per_stream": max(each.pss_mb for each in load.streams),
                 "detector_pss_mb": load.detector_mb,
             }
-            numbers[f"{model} {count}"] = told
-            rows.append((model, str(count), *(f"{told[key]:{form}}" for key, form in COLUMNS.values())))
+            name = model if provider is None else f"{model}, {provider}"
+            numbers[f"{name} {count}"] = told
+            rows.append((name, str(count), *(f"{told[key]:{form}}" for key, form in COLUMNS.values())))
     return Section(
         title=f"Ordinary streets of {RATE_HZ:g} Hz, {SECONDS:g} s: one detector, {os.cpu_count()} cores",
         columns=("detector", "streams", *COLUMNS),
         rows=rows,
         numbers=numbers,
         remarks=(
+            *absent,
             "A lag that does not grow from early to late is a host that keeps up; "
             f"goal {GOAL_MB:g} MB a stream beside the detector.",
             "CPU s: processor time of detector, line and decoder by stream and second; cores: of all streams "
@@ -141,11 +160,11 @@ def measure(data: Path) -> Section:
     )
 
 
-def loaded(weights: Path, count: int, *, street: Path, seconds: float) -> Load:
+def loaded(weights: Path, count: int, *, street: Path, seconds: float, provider: str | None = None) -> Load:
     """Replay ``count`` streams beside one detector, and return what it took."""
     from models.shared_process import SharedDetectorProcess
 
-    with SharedDetectorProcess(str(weights), threads=1) as shared:
+    with SharedDetectorProcess(str(weights), provider=provider, threads=1) as shared:
         pid = shared.pid or 0
         before_s = cpu_s(pid)
         streams = replayed(count, street=street, socket=shared.path, seconds=seconds)

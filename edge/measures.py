@@ -130,17 +130,24 @@ def passages(
         first_times, second_times: (N,), (M,) of the footprints (N,), (M,), a tenth of a second apart.
         slack_m: by how much noise widens what was swept: the outermost of many noisy edges lies too far out.
     """
-    met = _may_touch(first, second)
+    met = touching(first, second, slack_m=slack_m)
     if met is None:
         return None
-    at, met_at = met
-    touching = separation_m(first[at], second[met_at]) + slack_m <= 0
-    if not touching.any():
-        return None
     return (
-        _passage(first_times, first, second, at[touching], slack_m),
-        _passage(second_times, second, first, met_at[touching], slack_m),
+        _passage(first_times, first, second, met[0], slack_m),
+        _passage(second_times, second, first, met[1], slack_m),
     )
+
+
+def touching(
+    first: Footprints, second: Footprints, *, slack_m: float = 0.0
+) -> tuple[Indices, Indices] | None:
+    """Return every pair of rows at which footprints touch, or miss by less than the slack; None without."""
+    near = _may_touch(first, second)
+    if near is None:
+        return None
+    touch = separation_m(first[near[0]], second[near[1]]) + slack_m <= 0
+    return (near[0][touch], near[1][touch]) if touch.any() else None
 
 
 def _may_touch(first: Footprints, second: Footprints) -> tuple[Indices, Indices] | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge.rules.entries import Entry, front
 from edge.rules.finding import Finding, Measure
-from edge.rules.path import SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, position_error_m, settled
+from edge.rules.path import POSITION_SIGMA, SPEED, SPEED_SIGMA, TIME, TIME_SIGMA, settled
 from edge.rules.verdict import onset, outcome, shown
 from edge.scene import Signals, State
 
@@ -69,7 +69,7 @@ def _at_onset(entry: Entry, time: float, time_sigma_s: float) -> dict[str, Measu
     speed = at(rows[:, SPEED])
     # The clocks of frames and signals are both behind where it was at the onset.
     clock_s = float(rows[int(np.abs(rows[:, TIME] - time).argmin()), TIME_SIGMA])
-    error = math.hypot(at(position_error_m(rows)), speed * time_sigma_s, speed * clock_s)
+    error = math.hypot(at(rows[:, POSITION_SIGMA]), speed * time_sigma_s, speed * clock_s)
     return {
         "distance_at_onset_m": Measure(at(before_m), error),
         "speed_at_onset_mps": Measure(speed, at(rows[:, SPEED_SIGMA])),

@@ -23,7 +23,7 @@ from calibration.site import Site
 from edge.rules.entries import Entry
 from edge.rules.finding import Finding, Measure
 from edge.rules.pair_errors import SLOWEST_MPS
-from edge.rules.path import SPEED, SX, SY, TIME, TIME_SIGMA, X, Y, position_error_m
+from edge.rules.path import POSITION_SIGMA, SPEED, SX, SY, TIME, TIME_SIGMA, X, Y
 from edge.rules.red_light_entry import RED
 from edge.rules.samples import Floats
 from edge.rules.ticks import (
@@ -135,7 +135,7 @@ def _stay(rows: Floats, out: int | None, red: SignalReading) -> Measure:
         error = math.hypot(red.sigma_s, float(rows[-1, TIME_SIGMA]))
         return Measure(float(rows[-1, TIME]) - red.since, error)
     step_s = float(rows[out, TIME] - rows[out - 1, TIME])
-    place_s = float(position_error_m(rows[out : out + 1])[0]) / max(float(rows[out, SPEED]), SLOWEST_MPS)
+    place_s = float(rows[out, POSITION_SIGMA]) / max(float(rows[out, SPEED]), SLOWEST_MPS)
     error = math.hypot(step_s / math.sqrt(12), place_s, red.sigma_s, float(rows[out, TIME_SIGMA]))
     return Measure(float(rows[out, TIME]) - step_s / 2 - red.since, error)
 

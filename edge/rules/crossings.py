@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibration.site import Crosswalk
 from edge.rules.entries import LEARN_S, doubtful
-from edge.rules.extremes import RIVAL_SIGMAS, of_stretch
+from edge.rules.extremes import of_readings
 from edge.rules.finding import Measure
 from edge.rules.gate import (
     SET_OFF_SIGMA_S,
@@ -271,8 +271,7 @@ def _outside(seen: list[tuple[float, float, float, float]]) -> Measure:
     error = float(errors[far])
     if averaged[far] < 1.5:
         return Measure(float(off[far]), error)
-    rivals = times[off >= off[far] - RIVAL_SIGMAS * error]
-    return of_stretch(float(off[far]), error, float(rivals[-1] - rivals[0]) / (2 * HALF_S), "mean")
+    return of_readings(times, off, error, "mean", window_s=2 * HALF_S)
 
 
 def _start_of_two(rows: Floats, stepped: Instant, went_on: Instant, stood: float) -> Instant:

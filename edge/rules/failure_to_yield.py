@@ -21,16 +21,14 @@ import numpy as np
 import shapely
 
 from calibration.site import Crosswalk
-from edge.measures import passages, separation_m
+from edge.measures import separation_m
+from edge.rules.conflict_area import stays
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.identity import jumps
 from edge.rules.meetings import Meeting
 from edge.rules.pair_errors import (
-    EDGES,
-    TICK_ERROR_S,
     instant_sigma_s,
     row_at,
-    slack_m,
     speed_at,
     unbent,
 )
@@ -116,22 +114,14 @@ def _cut_off(
     off = shapely.distance(shapely.Point(row[TX], row[TY]), shapely.Polygon(crosswalk.polygon))
     if not row[TDEPTH] > 0 or off > places.site.thresholds.crosswalk_margin_m:
         return None
-    found = passages(
-        walker.times(), walker.footprints(), vehicle.times(), vehicle.footprints(),
-        slack_m=slack_m(walker, vehicle),
-    )  # fmt: skip
+    found = stays(walker, vehicle)
     if found is not None:
-        arrives, passes = found
-        gap_s = arrives.enter - passes.leave
+        arrives, passes = found[0].enter, found[1].leave
+        gap_s = arrives.time - passes.time
         if gap_s < 0:
             return None
         if gap_s <= CLOSE_S:
-            rows = (
-                row_at(walker, round(arrives.enter / TICK_S)),
-                row_at(vehicle, round(passes.leave / TICK_S)),
-            )
-            error = math.hypot(*(EDGES * instant_sigma_s(each) for each in rows), TICK_ERROR_S)
-            return Measure(gap_s, error)
+            return Measure(gap_s, math.hypot(arrives.sigma_s, passes.sigma_s))
     # It came later or never: it may have stopped on the road and let the vehicle pass.
     common = (max(walker.start, vehicle.start), min(walker.end, vehicle.end) - 1)
     one, other = walker.between(*common), vehicle.between(*common)
@@ -156,15 +146,15 @@ def _finding(
 ) -> Finding:
     tick = tick_after(time)
     row = row_at(vehicle, tick)
-    error = math.hypot(instant_sigma_s(row), TICK_ERROR_S, float(row[TCLOCK]))
-    measures = {"speed_mps": speed_at(vehicle, tick, error)}
+    instant_s = instant_sigma_s(row)
+    measures = {"speed_mps": speed_at(vehicle, tick, instant_s)}
     if math.isfinite(gap.value):
         measures["gap_s"] = gap
     return Finding(
         rule="failure_to_yield",
         outcome=verdict,
         time=time,
-        time_sigma_s=error,
+        time_sigma_s=math.hypot(instant_s, float(row[TCLOCK])),
         place=claim.crosswalk.id,
         road_user=KINDS[int(row[TKIND])],
         signal=None,

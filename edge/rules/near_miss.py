@@ -27,21 +27,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.measures import Footprints, deceleration_to_avoid_mps2, passages, separation_m, time_to_collision_s
-from edge.rules.extremes import of_stretch
+from edge.measures import Footprints, deceleration_to_avoid_mps2, separation_m, time_to_collision_s
+from edge.rules.conflict_area import stays
+from edge.rules.extremes import of_dip
 from edge.rules.finding import Finding, Measure, Outcome
 from edge.rules.gate import EXACT_M
 from edge.rules.identity import jumps
 from edge.rules.meetings import Meeting
 from edge.rules.pair_errors import (
-    EDGES,
     HALF_TICKS,
-    TICK_ERROR_S,
-    instant_sigma_s,
+    TLEFT,
+    TLEFT_MPS,
     position_sigma_m,
-    rounding_mps,
     row_at,
-    slack_m,
     speed_at,
     unbent,
 )
@@ -73,7 +71,7 @@ MOVING_MPS = 1.0
 # A vehicle that turns by this much within the next seconds is followed along its way.
 TURNING_DEG = 20.0
 TURN_AHEAD_S = 3.0
-# Of what a peak stands out half a second to either side, speeds over a second round off so much at most.
+# Of what a peak stands out half a second to either side, speeds over a second round off so much.
 ROUNDED = 0.2
 # Longer ones are not worth a number.
 LONGEST_TTC_S = 3.0
@@ -88,6 +86,13 @@ ON_ROAD_M = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
+    """A value at an instant.
+
+    Attributes:
+        instant_sigma_s: error of the instant among the frames, without that of their clock.
+        picked: by how much a speed there is too high, over its variance.
+    """
+
     value: float
     sigma: float
     time: float
@@ -95,9 +100,11 @@ class _Reading:
     y: float
     first: TickTrack
     second: TickTrack
-    time_sigma_s: float
+    instant_sigma_s: float
+    clock_sigma_s: float
     drac: Measure | None = None
     cut: bool = False
+    picked: float = 0.0
 
 
 def near_miss(meeting: Meeting, places: Places) -> Finding | None:
@@ -129,8 +136,7 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
         measures["ttc_s"] = Measure(ttc.value, ttc.sigma)
     if ttc is not None and ttc.drac is not None:
         measures["drac_mps2"] = ttc.drac
-    speeds = [speed_at(track, tick, chosen.time_sigma_s) for track in (chosen.first, chosen.second)]
-    measures["conflict_speed_mps"] = max(speeds, key=lambda speed: speed.value)
+    measures["conflict_speed_mps"] = _conflict_speed(chosen, tick)
     on_foot = meeting.first.pedestrian or meeting.second.pedestrian
     margin_m = limits.crosswalk_margin_m if on_foot else 0.0
     kinds = [KINDS[int(row_at(track, tick)[TKIND])] for track in (chosen.first, chosen.second)]
@@ -138,7 +144,7 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
         rule="near_miss",
         outcome=verdict,
         time=chosen.time,
-        time_sigma_s=chosen.time_sigma_s,
+        time_sigma_s=math.hypot(chosen.instant_sigma_s, chosen.clock_sigma_s),
         place=places.place_at(chosen.x, chosen.y, margin_m=margin_m),
         road_user=kinds[0],
         road_user2=kinds[1],
@@ -148,6 +154,18 @@ def near_miss(meeting: Meeting, places: Places) -> Finding | None:
         y=chosen.y,
         tracks=(chosen.first.path.number, chosen.second.path.number),
     )
+
+
+def _conflict_speed(chosen: _Reading, tick: int) -> Measure:
+    """Return the speed of the faster, freed of that where TTC reads least a closing speed reads too high."""
+    tracks = sorted(
+        (chosen.first, chosen.second), key=lambda track: -math.hypot(*row_at(track, tick)[[TVX, TVY]])
+    )
+    own, other = (row_at(track, tick) for track in tracks)
+    speed = speed_at(tracks[0], tick, chosen.instant_sigma_s)
+    closing = own[[TVX, TVY]] - other[[TVX, TVY]]
+    along = float(closing @ own[[TVX, TVY]]) / max(float(np.hypot(*closing)) * speed.value, 1e-9)
+    return Measure(speed.value - chosen.picked * along * float(own[TSPEED_SIGMA]) ** 2, speed.sigma)
 
 
 def _verdict(reading: _Reading | None, flag_s: float) -> Outcome | None:
@@ -161,31 +179,29 @@ def _verdict(reading: _Reading | None, flag_s: float) -> Outcome | None:
 
 def _pet(meeting: Meeting, record_s: float) -> _Reading | None:
     one, other = meeting.first, meeting.second
-    found = passages(
-        one.times(), one.footprints(), other.times(), other.footprints(), slack_m=slack_m(one, other)
-    )
+    found = stays(one, other)
     if found is None:
         return None
     first, second, passed, entered = one, other, found[0], found[1]
-    if entered.enter < passed.enter:
+    if entered.enter.time < passed.enter.time:
         first, second, passed, entered = other, one, found[1], found[0]
-    pet_s = entered.enter - passed.leave
+    pet_s = entered.enter.time - passed.leave.time
     if not 0 <= pet_s <= record_s:
         return None
-    leaves, enters = round(passed.leave / TICK_S), round(entered.enter / TICK_S)
+    leaves, enters = round(passed.leave.time / TICK_S), round(entered.enter.time / TICK_S)
     row, row2 = row_at(first, leaves), row_at(second, enters)
     if _alongside(row, second) or _alongside(row2, first):
         return None
     if math.hypot(row2[TVX], row2[TVY]) < 0.1:
         # It only stands at the edge of what the other swept.
         return None
-    parts = [instant_sigma_s(each) for each in (row, row2)]
     x, y = _where(
-        (first, round(passed.enter / TICK_S), leaves), (second, enters, round(entered.leave / TICK_S))
+        (first, round(passed.enter.time / TICK_S), leaves),
+        (second, enters, round(entered.leave.time / TICK_S)),
     )
-    sigma_s = math.hypot(*(EDGES * part for part in parts), TICK_ERROR_S)
-    time_sigma_s = math.hypot(EDGES * parts[1], TICK_ERROR_S, float(row2[TCLOCK]))
-    return _Reading(pet_s, sigma_s, entered.enter, x, y, first, second, time_sigma_s)
+    sigma_s = math.hypot(passed.leave.sigma_s, entered.enter.sigma_s)
+    instant = entered.enter
+    return _Reading(pet_s, sigma_s, instant.time, x, y, first, second, instant.sigma_s, float(row2[TCLOCK]))
 
 
 def _where(*stays: tuple[TickTrack, int, int]) -> tuple[float, float]:
@@ -234,23 +250,21 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     value = float(min(series[at], ttc_s))
     row, row2 = one.rows[at], other.rows[at]
     closing = max(math.hypot(row[TVX] - row2[TVX], row[TVY] - row2[TVY]), 0.3)
-    position = math.hypot(position_sigma_m(row), position_sigma_m(row2))
-    speed = math.hypot(
-        *(float(each[TSPEED_SIGMA]) for each in (row, row2)),
-        rounding_mps(meeting.first, meeting.second, start + at),
-    )
-    sigma = math.hypot(position / closing, value * speed / closing)
+    position = math.hypot(position_sigma_m(row), position_sigma_m(row2)) / closing
+    speed = value * math.hypot(row[TSPEED_SIGMA], row2[TSPEED_SIGMA]) / closing
+    left = value * math.hypot(row[TLEFT_MPS], row2[TLEFT_MPS]) / closing
+    sigma = math.hypot(position, speed)
     first, second = (one, other) if one.speeds()[at] >= other.speeds()[at] else (other, one)
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))
     drac = _drac(one, other, np.maximum(series, 0.05))
     cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
-    flat_s, instant_s = _flat_s(series, at, sigma)
-    time_sigma_s = math.hypot(instant_s, TICK_ERROR_S, float(row[TCLOCK]))
+    dip = of_dip(series, at, sigma, step_s=TICK_S, window_s=2 * HALF_S, slope_share=(speed / sigma) ** 2)
+    least = Measure(dip.least.value, math.hypot(dip.least.sigma, left))
+    instant = (dip.instant_sigma_s, float(row[TCLOCK]))
     time = (start + at) * TICK_S
-    # Half of the stretch counts, for off its middle the series is higher; that one of several readings was
-    # least makes it err no less.
-    least = of_stretch(value, sigma, flat_s / (2 * HALF_S), "mean", sign=-1.0)
-    return _Reading(least.value, sigma, time, x, y, first, second, time_sigma_s, drac, cut)
+    # Of an error of TTC so much is that of the closing speed, and of that each road user's own.
+    picked = dip.shift * value / closing / sigma
+    return _Reading(least.value, least.sigma, time, x, y, first, second, *instant, drac, cut, picked)
 
 
 def _eligible(one: TickTrack, other: TickTrack, places: Places) -> NDArray[np.bool_]:
@@ -288,34 +302,24 @@ def _series(meeting: Meeting, one: TickTrack, other: TickTrack, at: NDArray[np.i
 def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
     """Return the largest DRAC of a series, u² / 2g, with the errors of the closing speed u and the gap g.
 
-    A speed over ± h by least squares weighs with h² - t², so it rounds a parabola's peak off by a fifth of
-    what it stands out at ± h, and a peak that lasts not at all: the middle of the two is taken.
+    A slope over ± h by least squares weighs with h² - t², so it rounds a parabola's peak off by a fifth of
+    what it stands out at ± h, and a sharper one by more.
     """
     closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
     series = deceleration_to_avoid_mps2(closing_mps, ttc_s)
     at = int(series.argmax())
     value, closing = float(series[at]), max(float(closing_mps[at]), 0.3)
     rows = (one.rows[at], other.rows[at])
-    speed = math.hypot(*(float(row[TSPEED_SIGMA]) for row in rows)) / closing
+    speed = 2 * math.hypot(*(float(row[TSPEED_SIGMA]) for row in rows)) / closing
+    left = 2 * math.hypot(*(float(row[TLEFT_MPS]) for row in rows)) / closing
     gap = math.hypot(*(position_sigma_m(row) for row in rows)) / max(closing * float(ttc_s[at]), EXACT_M)
+    share = math.hypot(speed, gap)
+    peak = of_dip(
+        -series, at, value * share, step_s=TICK_S, window_s=2 * HALF_S, slope_share=(speed / share) ** 2
+    ).least
     sides = series[[max(at - HALF_TICKS, 0), min(at + HALF_TICKS, len(series) - 1)]]
-    rounded = ROUNDED * max(value - float(sides.mean()), 0.0)
-    error = math.hypot(value * math.hypot(2 * speed, gap), rounded / math.sqrt(12))
-    return Measure(value + rounded / 2, error)
-
-
-def _flat_s(series: Floats, at: int, sigma: float) -> tuple[float, float]:
-    """Return for how long to either side the series is within its error of its least, and how well the
-    instant of that is known: it lies, to two sigmas, where the series is within two of its own."""
-
-    def stretch_s(limit: float) -> float:
-        rises = np.flatnonzero(series > limit)
-        before, after = rises[rises < at], rises[rises > at]
-        first = int(before[-1]) if len(before) else 0
-        last = int(after[0]) if len(after) else len(series) - 1
-        return (last - first) / 2 * TICK_S
-
-    return stretch_s(float(series[at]) + sigma), stretch_s(float(series[at]) + 2 * sigma) / 2
+    rounded = ROUNDED * max(-peak.value - float(sides.mean()), 0.0) * max(float(row[TLEFT]) for row in rows)
+    return Measure(rounded - peak.value, math.hypot(peak.sigma, value * left, rounded / 2))
 
 
 def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:

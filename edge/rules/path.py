@@ -19,9 +19,9 @@ KEPT_S = 30.0
 
 (
     TIME, X, Y, HX, HY, LENGTH, WIDTH, SIGMA, TIME_SIGMA, TRUSTED, KIND,
-    DEPTH, CX, CY, SPEED, VX, VY, SPEED_SIGMA, SX, SY,
-) = range(20)  # fmt: skip
-COLUMNS = 20
+    DEPTH, CX, CY, SPEED, VX, VY, SPEED_SIGMA, SX, SY, POSITION_SIGMA,
+) = range(21)  # fmt: skip
+COLUMNS = 21
 # Noisier positions are averaged where a whole footprint is judged; exact ones stay as they are.
 NOISY_M = 0.03
 # Where no error is told a position is taken to be no better than this.
@@ -31,10 +31,10 @@ UNTOLD_M = 0.05
 class Path:
     """The samples of one track.
 
-    ``rows`` (N, 20) holds what was measured (TIME … KIND), what places say about it (DEPTH: metres inside the
+    ``rows`` (N, 21) holds what was measured (TIME … KIND), what places say about it (DEPTH: metres inside the
     carriageway), and what is understood once the following half second is known: CX, CY the unit heading,
     SPEED, VX, VY the velocity by least squares over ± 0.5 s with its 1-sigma error SPEED_SIGMA,
-    SX, SY the position on that line where it is noisy.
+    SX, SY the position on that line where it is noisy, with its 1-sigma error POSITION_SIGMA.
     Rows before ``done`` are understood, ``forgotten`` rows came before the first. ``number`` is the
     tracker's, ``serial`` is never given twice.
     """
@@ -104,17 +104,6 @@ class Path:
         times = self.rows[:, TIME]
         known = len(times) if self.ended else int(np.searchsorted(times, now - HALF_S, side="right"))
         return slice(self.done, max(known, self.done))
-
-
-def position_error_m(rows: Floats) -> Floats:
-    """Return the 1-sigma error of SX, SY (N,): of exact positions as stated, of noisy ones that of the line.
-
-    A line fitted to n positions over a second errs at its middle by sigma / √n, over half a second (where a
-    track begins or ends) at its end by 2 sigma / √n. Its slope errs by sigma / √(n / 12) and by
-    sigma / √(n / 48): in both cases the position by that of the slope times half a second over √3.
-    """
-    noisy = ~(rows[:, SIGMA] <= NOISY_M)
-    return np.where(noisy, rows[:, SPEED_SIGMA] * HALF_S / math.sqrt(3), np.maximum(rows[:, SIGMA], 0.01))
 
 
 def settled(rows: Floats) -> Floats:

@@ -15,6 +15,7 @@ from edge.rules.path import (
     DEPTH,
     KIND,
     LENGTH,
+    POSITION_SIGMA,
     SIGMA,
     SPEED_SIGMA,
     SX,
@@ -31,8 +32,12 @@ from edge.rules.samples import PEDESTRIAN_CODE, Floats, Integers
 TICK_S = 0.1
 # A box may be blocked a minute after the entry, and is followed for ten seconds more.
 KEPT_TICKS = 800
-TICK_COLUMNS = (SX, SY, CX, CY, LENGTH, WIDTH, SIGMA, SPEED_SIGMA, VX, VY, DEPTH, KIND, TIME_SIGMA)
-(TX, TY, TCX, TCY, TLENGTH, TWIDTH, TSIGMA, TSPEED_SIGMA, TVX, TVY, TDEPTH, TKIND, TCLOCK) = range(13)
+TICK_COLUMNS = (
+    SX, SY, CX, CY, LENGTH, WIDTH, SIGMA, SPEED_SIGMA, VX, VY, DEPTH, KIND, TIME_SIGMA, POSITION_SIGMA,
+)  # fmt: skip
+(
+    TX, TY, TCX, TCY, TLENGTH, TWIDTH, TSIGMA, TSPEED_SIGMA, TVX, TVY, TDEPTH, TKIND, TCLOCK, TPOSITION_SIGMA,
+) = range(14)  # fmt: skip
 
 
 def tick_after(time: float) -> int:
@@ -45,7 +50,7 @@ def tick_before(time: float) -> int:
 
 @dataclass(eq=False)
 class TickTrack:
-    """One track at the ticks ``start`` .. ``start + len(rows) - 1``; rows (N, 13)."""
+    """One track at the ticks ``start`` .. ``start + len(rows) - 1``; rows (N, 14)."""
 
     path: Path
     start: int

@@ -69,7 +69,7 @@ def _of_like_length(fresh: list[Fresh]) -> Iterator[list[Fresh]]:
 
 
 def _cleaned(group: list[Fresh]) -> list[bool]:
-    """Fill CX … SY of the fresh rows; return for each track whether its heading is known."""
+    """Fill CX … POSITION_SIGMA of the fresh rows; return for each track whether its heading is known."""
     windows = _Windows(group)
     cleaned = np.empty((len(windows.own), COLUMNS - CX))
     moving = _velocities(windows, cleaned)
@@ -90,7 +90,7 @@ class _Windows:
     """The rows of some tracks from half a second before the fresh ones on, one track behind the other.
 
     Attributes:
-        rows: (M, 20) as in ``Path``; ``track`` (M,) whose, ``place`` (M,) the how manieth of it.
+        rows: (M, 21) as in ``Path``; ``track`` (M,) whose, ``place`` (M,) the how manieth of it.
         own: (N,) where in ``rows`` the fresh ones are; those of track i are ``cuts[i]`` to ``cuts[i + 1]``.
         times: (M,) seconds from the first row of the track.
     """
@@ -143,7 +143,7 @@ def _half_before(path: Path, row: int) -> int:
 
 
 def _velocities(windows: _Windows, cleaned: Floats) -> Flags:
-    """Fill SPEED … SY, by least squares over ± 0.5 s; return which rows move."""
+    """Fill SPEED … POSITION_SIGMA, by least squares over ± 0.5 s; return which rows move."""
     times, own = windows.times, windows.own
     low, high = windows.around(times, HALF_S)
     # Alone in its second (slow frames): take the neighbour before.
@@ -169,6 +169,8 @@ def _velocities(windows: _Windows, cleaned: Floats) -> Flags:
     off = times[own] - sum_t / count
     first = first[windows.own_track]
     error = noise / np.sqrt(safe)
+    # Of n samples a line errs by sigma / √n at their middle, and by its slope as far as one is off it.
+    line = noise * np.sqrt(1 / count + off**2 / safe)
     cleaned[:, 2:] = np.stack(
         [
             speed,
@@ -177,6 +179,7 @@ def _velocities(windows: _Windows, cleaned: Floats) -> Flags:
             error,
             np.where(noisy, first[:, X] + sum_x / count + vx * off, rows[:, X]),
             np.where(noisy, first[:, Y] + sum_y / count + vy * off, rows[:, Y]),
+            np.where(rows[:, SIGMA] <= NOISY_M, noise, line),
         ],
         axis=-1,
     )

@@ -23,6 +23,7 @@ from edge.rules.path import (
     HALF_S,
     HX,
     HY,
+    POSITION_SIGMA,
     SIGMA,
     SPEED,
     SPEED_SIGMA,
@@ -30,7 +31,6 @@ from edge.rules.path import (
     TIME_SIGMA,
     UNTOLD_M,
     Path,
-    position_error_m,
     settled,
 )
 from edge.rules.places import LineFrame, Places
@@ -159,4 +159,4 @@ def _farthest(frame: LineFrame, rows: Floats) -> Measure:
         return Measure(float((-frame.beyond_m(*front(stood))).mean()), sigma / math.sqrt(len(stood)))
     up = -frame.beyond_m(*front(settled(rows)))
     far = int(up.argmax())
-    return Measure(float(up[far]), float(position_error_m(rows)[far]))
+    return Measure(float(up[far]), float(rows[far, POSITION_SIGMA]))

@@ -87,7 +87,7 @@ def test_of_all_matchings_the_one_with_most_pairs() -> None:
     assert matched([0.6, 1.0], [0.9, 1.4], tolerance_s=0.5) == [(0, 0), (1, 1)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     found=st.lists(st.floats(0, 4), max_size=5).map(sorted),
     truth=st.lists(st.floats(0, 4), max_size=5).map(sorted),

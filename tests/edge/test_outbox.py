@@ -406,6 +406,6 @@ class OutboxMachine(RuleBasedStateMachine):
 
 
 OutboxMachine.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=50, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 test_any_course_of_events = OutboxMachine.TestCase

@@ -89,7 +89,7 @@ def test_time_to_collision(second: Footprints, velocity: tuple[float, float], tt
     assert float(time_to_collision_s(footprint(0, 0, 0), second, vx, vy)[0]) == pytest.approx(ttc_s)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     x=st.floats(-20, 20), y=st.floats(-20, 20), heading=st.floats(-180, 180),
     vx=st.floats(-15, 15), vy=st.floats(-15, 15),
@@ -283,7 +283,7 @@ def test_a_near_miss_caused_by_a_red_light_entry_names_it() -> None:
     assert miss.caused_by is entry
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(beat_s=st.floats(0.05, 30.0), pet_s=st.floats(0.2, 1.3))
 def test_findings_do_not_depend_on_the_beat(beat_s: float, pet_s: float) -> None:
     person = walk((95, -12, -9.5), (110, 12, -9.5))
@@ -292,7 +292,7 @@ def test_findings_do_not_depend_on_the_beat(beat_s: float, pet_s: float) -> None
     assert same(judged(SITE, frames, beat_s=beat_s), judged(SITE, frames))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(angle_deg=st.floats(40, 140), pet_s=st.floats(0.2, 1.3), speed_mps=st.floats(3, 15))
 def test_crossings_at_any_angle_are_found(angle_deg: float, pet_s: float, speed_mps: float) -> None:
     """The oblique conflict area is larger, so PET is at most that of the centres less the passing time."""

@@ -259,7 +259,7 @@ def test_a_noisy_start_is_timed_within_its_error(seed: int) -> None:
     assert abs(finding.time - 110.0) < 4 * finding.time_sigma_s
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(beat_s=st.floats(0.05, 30.0), seed=st.integers(0, 3))
 def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
     street = [crossing(101.0), crossing(95.0, west=False), crossing(99.0, y=-20.0), crossing(110.0, y=-12.4)]
@@ -267,7 +267,7 @@ def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
     assert same(judged(SITE, frames, beat_s=beat_s), judged(SITE, frames))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(steps_on=st.floats(100.2, 129.0), speed_mps=st.floats(0.7, 3.0), y=st.floats(-11.9, -7.2))
 def test_any_start_on_dont_walk_is_found(steps_on: float, speed_mps: float, y: float) -> None:
     findings = [each for each in found(crossing(steps_on, speed_mps=speed_mps, y=y)) if each.rule == AGAINST]

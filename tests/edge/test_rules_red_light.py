@@ -433,7 +433,7 @@ def test_a_turn_without_stop_tells_its_slowest_speed() -> None:
 # ------------------------------------------------------------------------------------------ properties
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     crosses_at=st.floats(100.1, 129.5),
     speed_mps=st.floats(2.0, 20.0),
@@ -464,7 +464,7 @@ def _within_360(angle_deg: float) -> float:
     return (angle_deg + 180) % 360 - 180
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(beat_s=st.floats(0.05, 30.0), seed=st.integers(0, 3))
 def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
     street = [

@@ -48,7 +48,7 @@ def cycles(
 LAMP = cycles(40, source="lamp", seed=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-50, 50), st.floats(-200e-6, 200e-6), st.integers(0, 1000))
 def test_offset_and_drift_are_found(offset_s: float, drift: float, seed: int) -> None:
     log = cycles(40, source="controller", offset_s=offset_s, drift=drift, seed=seed)

@@ -48,7 +48,7 @@ def test_each_format_is_known_by_its_content(tmp_path: Path, name: str, content:
     assert shown.at("N", time.get(name, 1e9)).state == ("green" if name == "log.csv" else "red")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([b"", CSV, LOG, SPAT, PLAN, b"PAR1"]),
     st.integers(0, 200),

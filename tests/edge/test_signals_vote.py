@@ -158,7 +158,7 @@ def test_frames_that_stop_leave_nothing_known() -> None:
     assert history.at("N", 60.0).state == "unknown"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(8.0, 30.0), st.floats(0.0, 0.08))
 def test_noise_never_invents_a_state(seed: int, rate_hz: float, noise: float) -> None:
     """What is claimed about any instant was so, within the error told; noise only makes less known."""

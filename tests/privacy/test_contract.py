@@ -174,7 +174,7 @@ def test_the_honest_records_are_taken(kind: Kind) -> None:
     assert TYPES[kind].decode(dumped(document(kind))) == RECORDS[kind]
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(smuggled())
 def test_the_sender_cannot_make_it(message: tuple[Kind, bytes, str]) -> None:
     """Nothing enters an outbox but a record, and no record holds it."""
@@ -185,7 +185,7 @@ def test_the_sender_cannot_make_it(message: tuple[Kind, bytes, str]) -> None:
         TYPES[kind].decode(payload)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(messages=st.lists(smuggled(), min_size=1, max_size=6))
 def test_the_collector_takes_none_of_it(
     messages: list[tuple[Kind, bytes, str]], tmp_path_factory: pytest.TempPathFactory

@@ -18,7 +18,7 @@ from tests.broker.publication.years import PLAN, RULES, observed, year_of, years
 QUARTER = period_of("quarter", date(2026, 7, 1))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(said=years())
 def test_no_year_gives_a_hidden_number_away(said: list[Publication]) -> None:
     assert attack.narrowed(PLAN, said) == []

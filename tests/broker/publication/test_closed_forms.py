@@ -49,7 +49,7 @@ def _within(value: float, interval: tuple[float, float]) -> bool:
     return interval[0] <= value <= interval[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole=st.integers(1, 3000), share=st.floats(0, 1))
 def test_the_wilson_interval_is_where_the_score_test_just_holds(whole: int, share: float) -> None:
     part = round(share * whole)

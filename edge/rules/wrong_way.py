@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.rules.entries import LEARN_S, doubtful, front
 from edge.rules.finding import Finding, Measure
-from edge.rules.gate import STANDING_MPS, Crossing, Gate, crossing_instant, standing
+from edge.rules.gate import Crossing, Gate, crossing_instant, standing
 from edge.rules.path import (
     CX,
     CY,
@@ -42,6 +42,8 @@ AGAINST_COSINE = -math.cos(math.radians(60))
 FOLLOW_S = 5.0
 # The names under which rows are kept for it, below those of the kerb and of stop lines.
 KEPT = -2
+# Faster than this it is still on its way up, however far it got.
+ROLLING_MPS = 0.3
 # So many rows of standing still are averaged.
 LEAST_STOOD = 5
 # Nearer to the end of the line than this the centre line, not the lane, may have been crossed.
@@ -152,7 +154,7 @@ def _window(gate: Gate, pending: Crossing | None) -> tuple[float, float] | None:
 def _farthest(frame: LineFrame, rows: Floats) -> Measure:
     """Return how far up the approach a front got: where it stands at the end, else the farthest it was."""
     # Jitter seldom looks like four sigmas of speed.
-    moving = np.flatnonzero(rows[:, SPEED] > np.maximum(STANDING_MPS, 4.0 * rows[:, SPEED_SIGMA]))
+    moving = np.flatnonzero(rows[:, SPEED] > np.maximum(ROLLING_MPS, 4.0 * rows[:, SPEED_SIGMA]))
     stood = rows[int(moving[-1]) + 1 if len(moving) else 0 :]
     if len(stood) >= LEAST_STOOD:
         sigma = float(np.nan_to_num(stood[:, SIGMA], nan=UNTOLD_M).mean())

@@ -285,3 +285,18 @@ def test_who_sets_off_with_the_walk_while_rows_are_lost_was_in_time() -> None:
         for scene in scenes([person], LAMP)
     ]
     assert judged(SITE, frames) == []
+
+
+def test_who_creeps_over_the_kerb_in_a_crowd_has_not_stood_on_the_road() -> None:
+    """At 0.22 m/s behind others: half a metre out on don't walk, a metre out on walk."""
+    creeping = walk((96, -7.05, Y), (127, -7.05, Y), (133, -5.73, Y), (143, 9, Y))
+    (finding,) = found(creeping)
+    assert (finding.rule, finding.outcome) == (AGAINST, "occurred")
+    assert finding.time == pytest.approx(127.2, abs=0.15)
+
+
+def test_who_sets_off_slowly_from_before_the_kerb_has_not_stood_beyond_it() -> None:
+    """Slow for half a second beyond the kerb, within the second over which speeds are told."""
+    slow = walk((96, -7.03, Y), (110, -7.03, Y), (113.0, -6.5, Y), (124, 9, Y))
+    (finding,) = found(slow)
+    assert finding.time == pytest.approx(110.2, abs=0.15)

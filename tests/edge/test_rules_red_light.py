@@ -153,6 +153,13 @@ def test_waiting_car_crosses_once() -> None:
     assert rules(profile(ways=ways, **A)) == [RED_ENTRY]
 
 
+def test_who_creeps_over_has_not_stood() -> None:
+    """Waits behind the line, then creeps over it at 0.2 m/s without a pause: enters at the line."""
+    (finding,) = found(profile(ways=[(90, -50), (97, -0.1), (105, -0.1), (111, 1.1), (115, 40)], **A))
+    assert (finding.rule, finding.outcome) == RED_ENTRY
+    assert finding.time == pytest.approx(105.5, abs=0.1)
+
+
 def test_once_per_cycle_even_if_it_backs_up_and_enters_again() -> None:
     ways = [(90, -50), (102, 0), (103, 4), (106, 4), (109, -2), (110, -2), (112, 10), (115, 40)]
     assert rules(profile(ways=ways, **A)) == [RED_ENTRY]

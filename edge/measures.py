@@ -10,6 +10,7 @@ Gottschalk, Lin & Manocha, OBBTree, SIGGRAPH (1996).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,11 @@ class Footprints:
     half_length: Floats
     half_width: Floats
 
-    def __getitem__(self, index: object) -> Footprints:
+    def __getitem__(self, index: Any) -> Footprints:
         return Footprints(
-            *(
-                np.asarray(getattr(self, name)[index])
-                for name in ("x", "y", "cx", "cy", "half_length", "half_width")
-            )
-        )
+            self.x[index], self.y[index], self.cx[index], self.cy[index], self.half_length[index],
+            self.half_width[index],
+        )  # fmt: skip
 
 
 def _reaches(first: Footprints, second: Footprints) -> list[tuple[Floats, Floats, Floats]]:

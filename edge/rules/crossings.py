@@ -139,9 +139,18 @@ class CrossingWatch:
         sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
         still = standing(rows[:, SPEED], rows[:, SPEED_SIGMA])
         columns = (rows[:, TIME], rows[:, DEPTH], still, sigma, off, noise, counts, rows[:, X], rows[:, Y])
-        for time, depth, stands, error, outside, outside_error, count, px, py in zip(
-            *(column.tolist() for column in columns), strict=True
-        ):
+        samples = list(zip(*(column.tolist() for column in columns), strict=True))
+        nothing, at = np.zeros(len(rows), dtype=bool), 0
+        while at < len(rows):
+            if walk.pending is None:
+                passed = walk.gate.quiet(rows[at:, TIME], rows[at:, DEPTH], still[at:], nothing[at:])
+                if passed:
+                    at += passed
+                    time, depth, *_, px, py = samples[at - 1]
+                    walk.last = (time, depth, px, py)
+                    continue
+            time, depth, stands, error, outside, outside_error, count, px, py = samples[at]
+            at += 1
             was_beyond = walk.gate.side == "beyond"
             crossing = walk.gate.feed(time, depth, stands, error)
             if crossing is not None:

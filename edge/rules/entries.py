@@ -128,10 +128,7 @@ class EntryWatch:
         columns = (rows[:, TIME], f, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma, away)
         if len(rows):
             watch.last = int(index[usable][-1]) + path.forgotten
-        for *sample, beside_it in zip(*(column.tolist() for column in columns), strict=True):
-            crossing = watch.gate.feed(*sample, away=beside_it)
-            if crossing is not None:
-                watch.pending.append(crossing)
+        watch.pending.extend(watch.gate.feed_all(*columns))
 
     def _resolved(self, path: Path, frame: LineFrame, watch: _Watch) -> Iterator[Entry]:
         understood = path.rows[path.done - 1, TIME] if path.done else -math.inf

@@ -12,6 +12,7 @@ the threshold::
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,6 +109,48 @@ class Gate:
                 self.stood = time
         self.last = time
         return crossing
+
+    def quiet(self, times: Floats, f: Floats, standing: NDArray[np.bool_], stops: NDArray[np.bool_]) -> int:
+        """Take all samples before the first that may change the side; return how many these are.
+
+        Who comes up to a threshold or waits before it, as most do most of the time, changes nothing. The
+        first one that ``stops`` is not taken either.
+        """
+        if self.side != "before":
+            return 0
+        changes = (f >= TOUCH_M) | stops
+        count = int(changes.argmax()) if changes.any() else len(f)
+        if count:
+            moved = np.flatnonzero(~standing[:count])
+            begun = int(moved[-1]) + 1 if len(moved) else 0
+            if begun == count:
+                self.still_since = math.nan
+            elif begun or math.isnan(self.still_since):
+                self.still_since = float(times[begun])
+            self.last = float(times[count - 1])
+        return count
+
+    def feed_all(
+        self,
+        times: Floats,
+        f: Floats,
+        standing: NDArray[np.bool_],
+        sigma_m: Floats,
+        away: NDArray[np.bool_],
+    ) -> Iterator[Crossing]:
+        """Take samples in order of time, as ``feed``; return the crossings they make facts."""
+        columns = (times.tolist(), f.tolist(), standing.tolist(), sigma_m.tolist(), away.tolist())
+        at = 0
+        while at < len(times):
+            passed = self.quiet(times[at:], f[at:], standing[at:], away[at:])
+            if passed:
+                at += passed
+                continue
+            *sample, elsewhere = (column[at] for column in columns)
+            crossing = self.feed(*sample, away=elsewhere)
+            at += 1
+            if crossing is not None:
+                yield crossing
 
 
 @dataclass(frozen=True, slots=True)

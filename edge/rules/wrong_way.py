@@ -67,9 +67,12 @@ class WrongWayWatch:
     def feed(self, path: Path, fresh: slice) -> Iterator[Finding]:
         """Take the rows of a path that were just understood; return what they make certain."""
         near = path.near[fresh]
-        if len(near) and near.any():
+        seen = int(np.bitwise_or.reduce(near)) if len(near) else 0
+        if seen:
             rows = path.rows[fresh]
             for frame in self._places.lines:
+                if not seen >> frame.index & 1:
+                    continue
                 against = rows[:, CX] * frame.ahead[0] + rows[:, CY] * frame.ahead[1] < AGAINST_COSINE
                 index = np.flatnonzero(against & (near >> frame.index & 1 == 1))
                 if len(index):
@@ -106,10 +109,8 @@ class WrongWayWatch:
         away = numbers - np.append(self._last.get(key, -2), numbers[:-1]) > 1
         self._last[key] = int(numbers[-1])
         columns = (rows[:, TIME], up, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma, away)
-        for *sample, elsewhere in zip(*(column.tolist() for column in columns), strict=True):
-            crossing = gate.feed(*sample, away=elsewhere)
-            if crossing is not None:
-                self._pending[key] = crossing
+        for crossing in gate.feed_all(*columns):
+            self._pending[key] = crossing
 
     def _finding(self, path: Path, frame: LineFrame, crossing: Crossing) -> Finding:
         first, last = path.span(crossing.before - LEARN_S, crossing.after + HALF_S + 1e-6)

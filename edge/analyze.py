@@ -80,6 +80,7 @@ def run(
     times: Path | None,
     clips: str,
     gate: str | None = None,
+    crop: str | None = None,
 ) -> int:
     """Analyse a recording; returns 0, or 130 where Ctrl-C ended it early (with whole files).
 
@@ -98,6 +99,7 @@ def run(
         times=times,
         clips=clips,
         gate=gate,
+        crop=crop,
     )
     with inputs.source, Results(out) as results:
         outcome = analyze(inputs, results)
@@ -130,6 +132,7 @@ def line_of(
         lamps=[head.region_px for head in site.signal_heads],
         mode=inputs.mode,
         plate_window_s=plate_window_s,
+        seen_px=inputs.seen_px,
     )
     engine = Engine(site, exposure=exposure)
     line = Line(

@@ -90,6 +90,10 @@ def analyze(
         str | None,
         typer.Option(help="on: the detector looks only where something may have changed; or off."),
     ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="on: the detector is shown only the part with the site's places; or off."),
+    ] = None,
 ) -> None:
     """Recorded video to events, tracks, clips and a report."""
     from edge.analyze import run
@@ -107,6 +111,7 @@ def analyze(
             times=times,
             clips=clips,
             gate=gate,
+            crop=crop,
         )
     )
 

@@ -34,13 +34,17 @@ class DetectorConfig(ConfigRecord):
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     # on: it looks only where something may have changed (docs/speed.md).
     gate: Literal["on", "off"] = "off"
+    # on: it is shown only the part of the picture with the site's places (docs/speed.md).
+    crop: Literal["on", "off"] = "off"
     # on: the cameras of this machine that name the same model have one process of it between them.
     shared: Literal["on", "off"] = "off"
 
     @model_validator(mode="after")
     def _motion_runs_no_network(self) -> Self:
-        if self.model == "motion" and "on" in (self.gate, self.shared):
-            raise ValueError("gate and shared are for networks: motion learns the street from every frame")
+        if self.model == "motion" and "on" in (self.gate, self.crop, self.shared):
+            raise ValueError(
+                "gate, crop and shared are for networks: motion learns the whole street from every frame"
+            )
         if self.model == "motion" and self.provider is not None:
             raise ValueError("provider: motion runs no network, leave it away")
         return self

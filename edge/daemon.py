@@ -205,6 +205,7 @@ def inputs_of(path: Path, config: NodeConfig, clock: HostClock, *, cameras: int 
         times=beside(source.times),
         clips=config.clips.mode,
         gate=config.detector.gate,
+        crop=config.detector.crop,
         shared=config.detector.shared == "on",
         now=clock.now,
         camera=camera if source.video is None else None,

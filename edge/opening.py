@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from edge.signals.feed import Feed
     from edge.signals.lamp import LampReader
     from edge.signals.sources import Sources
+    from models.crop import Rectangle
     from models.detections import Detector
+
+logger = logging.getLogger(__name__)
 
 Thing = TypeVar("Thing")
 
@@ -93,6 +97,7 @@ class Inputs:
     checked: tuple[CrossChecked, ...] = ()
     structure: Structure | None = None
     gated: bool = False
+    seen_px: Rectangle | None = None
 
 
 def opened(
@@ -110,6 +115,7 @@ def opened(
     now: Callable[[], float] | None = None,
     camera: Callable[[tuple[int, int]], OpenSource] | None = None,
     gate: str | None = None,
+    crop: str | None = None,
     shared: bool = False,
 ) -> Inputs:
     """Open and check every input.
@@ -119,7 +125,7 @@ def opened(
         camera: opens a camera instead, given the image size of the site's ground plane.
         now: the clock, seconds UTC, where the site's feed of signal states is listened to.
         start: of the recording, RFC 3339 or seconds UTC.
-        gate: ``on`` or ``off``, which None is, too.
+        gate, crop: ``on`` or ``off``, which None is, too.
         shared: take the detector of this machine's cameras, where the supervisor started one.
 
     Raises:
@@ -134,6 +140,7 @@ def opened(
     if clips not in get_args(Mode):
         mistakes.add(f"--clips: {clips!r} is not one of {', '.join(get_args(Mode))}")
     mistakes.add(gate_problem(gate, model))
+    mistakes.add(crop_problem(crop, model))
     of_site = _Mistakes()  # a camera needs the site; the mistakes of a recording are told before the site's
     found = of_site.of(lambda: load_sound_site(site))
     source: OpenSource | None = None
@@ -169,13 +176,14 @@ def opened(
         raise
     assert source is not None and found is not None and plane is not None
     assert told is not None and detector is not None
+    seen_px = _crop(found, plane, source.image_size) if crop == "on" else None
     return Inputs(
         site=found,
         plane=plane,
         signals=told.signals,
         signals_given=told.any,
         source=source,
-        detector=detector,
+        detector=detector if seen_px is None else cropped(detector, seen_px),
         mode=cast("Mode", clips),
         threads=threads,
         lamps=told.lamps,
@@ -183,7 +191,35 @@ def opened(
         checked=told.checked,
         structure=structure,
         gated=gate == "on",
+        seen_px=seen_px,
     )
+
+
+def crop_problem(crop: str | None, model: str) -> str | None:
+    """Return what is wrong with a choice of cropping; None where nothing is."""
+    if crop not in (None, "on", "off"):
+        return f"--crop: {crop!r} is not one of on, off"
+    if crop == "on" and model == "motion":
+        return "--crop on: motion learns the whole street, leave it away"
+    return None
+
+
+def _crop(site: Site, plane: Plane, image_size: tuple[int, int]) -> Rectangle | None:
+    from edge.cropping import MOST_SHARE, crop_of
+
+    found = crop_of(site, plane, image_size)
+    if found is None:
+        logger.info(
+            "the site's places take more than %.0f %% of the picture: all of it is shown", 100 * MOST_SHARE
+        )
+    return found
+
+
+def cropped(detector: Detector, rectangle: Rectangle) -> Detector:
+    """Return a detector that is shown a part of the picture."""
+    from models.crop import Cropped, Network
+
+    return Cropped(cast("Network", detector), rectangle)
 
 
 def gate_problem(gate: str | None, model: str) -> str | None:

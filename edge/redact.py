@@ -37,6 +37,8 @@ FLOOD_SHARE = 0.5
 _BOX_SHARE = 0.08
 _CELL_SHARE = 0.25
 _DAY_S = 86_400.0
+# At the edge of what the detector is shown it misses those of whom it sees a part, quarter pixels.
+EDGE_CELLS = 4
 _NO_BOXES = np.zeros((0, 4), np.float32)
 
 
@@ -69,6 +71,7 @@ class Redactor:
         lamps: Sequence[Rectangle] = (),
         mode: Mode = "scene",
         plate_window_s: float = SITE_WINDOW_S,
+        seen_px: Rectangle | None = None,
     ) -> None:
         """
         Args:
@@ -78,6 +81,8 @@ class Redactor:
                 all), ``none`` makes no clips.
             plate_window_s: least stretch of time a plate is made from (``SITE_WINDOW_S``, or
                 ``OWN_RECORDING_WINDOW_S`` for a recording somebody made).
+            seen_px: what the detector is shown; None: the whole image. Whoever stands elsewhere has no box,
+                so none of that is ever on a plate; what moves there is in no box and covers its cells.
         """
         self._image_size = image_size
         self._mode = mode
@@ -91,6 +96,7 @@ class Redactor:
             if mode == "scene" and plane is not None
             else None
         )
+        self._unseen = _outside(seen_px, image_size)
         self._plane = plane
         self._plate_window_s = plate_window_s
         self._plate_made: tuple[float, str] | None = None
@@ -145,7 +151,7 @@ class Redactor:
         fault = self._fault_of(glance)
         if self._plate is not None:
             if fault is None and glance.motion is not None:
-                self._plate.cover(_NO_BOXES, glance.motion.moving, time)
+                self._plate.cover(_NO_BOXES, glance.motion.moving | self._unseen, time)
             else:
                 self._plate.cover_all(time)
         return fault is None
@@ -192,7 +198,7 @@ class Redactor:
         cells = self._cells(moving)
         self._report(None)
         if self._plate is not None:
-            self._plate.cover(detections.boxes_px, moving, frame.time)
+            self._plate.cover(detections.boxes_px, moving | self._unseen, frame.time)
             self._plate.ingest(frame.image, frame.time)
         boxes = tuple(
             self._box(box, KINDS[int(kind)], moving)
@@ -242,6 +248,24 @@ def cell_size_px(image_size: tuple[int, int], plane: Plane | None) -> int:
     scale = image_size[1] * 0.1 / CELL_M if plane is None else float(scale_map(plane).max())
     side = max(8, 4 * int(np.ceil(CELL_M * scale / 4)))
     return min(side, 256)
+
+
+def _outside(seen_px: Rectangle | None, image_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return where (H/4, W/4) the detector sees nobody whole: beyond its part of the image, at its edge."""
+    columns, rows = quarter(image_size)
+    outside = np.zeros((rows, columns), np.bool_)
+    if seen_px is None:
+        return outside
+    left, top, right, bottom = seen_px
+    outside[:] = True
+    # An edge of the part that is the image's own hides nobody.
+    outside[
+        max(-int(-top // 4) + EDGE_CELLS * (top > 0), 0) : int(bottom // 4)
+        + (1 if bottom >= image_size[1] else -EDGE_CELLS),
+        max(-int(-left // 4) + EDGE_CELLS * (left > 0), 0) : int(right // 4)
+        + (1 if right >= image_size[0] else -EDGE_CELLS),
+    ] = False
+    return outside
 
 
 def _inside(rectangles: Sequence[Rectangle], image_size: tuple[int, int]) -> NDArray[np.bool_]:

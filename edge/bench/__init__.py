@@ -21,6 +21,7 @@ SECTIONS = (
     "prices",
     "runtime",
     "gate",
+    "crop",
     "cameras",
     "memory",
     "privacy",

@@ -2,8 +2,9 @@
 
 By right: the pedestrian was on the carriageway within the crosswalk before the vehicle reached it, and had
 not started against the signal. Close in front: where their ways cross, the pedestrian arrives within two
-seconds of the vehicle's leaving, or has stopped on the road within two metres of it. A vehicle that passes
-behind has yielded; one that stood on the crosswalk first had nobody to yield to.
+seconds of the vehicle's leaving, or has stopped on the road within two metres of it, or both were there
+together: they touched. A vehicle that passes behind has yielded; one that stood on the crosswalk first had
+nobody to yield to.
 
 The instant is that at which the vehicle's front reaches the crosswalk; ``gap_s`` is the pedestrian's time
 gap where it arrived.
@@ -51,6 +52,8 @@ from edge.scene import State
 
 CLOSE_S = 2.0
 CLOSE_M = 2.0
+# Bodies in one place for less than this may be noise: the vehicle passed right behind.
+TOGETHER_S = 0.3
 MOVING_MPS = 1.0
 STANDING_MPS = 0.3
 
@@ -107,7 +110,7 @@ def _reaches(vehicle: TickTrack, crosswalk: Crosswalk) -> float | None:
 def _cut_off(
     walker: TickTrack, vehicle: TickTrack, tick: int, crosswalk: Crosswalk, places: Places
 ) -> Measure | None:
-    """Return the gap behind the vehicle, NaN if the pedestrian stopped for it; None if not cut off."""
+    """Return the gap behind the vehicle, NaN if the pedestrian stopped or was hit; None if not cut off."""
     if not walker.start <= tick < walker.end:
         return None
     row = walker.rows[tick - walker.start]
@@ -119,7 +122,8 @@ def _cut_off(
         arrives, passes = found[0].enter, found[1].leave
         gap_s = arrives.time - passes.time
         if gap_s < 0:
-            return None
+            together_s = min(each.leave.time for each in found) - max(each.enter.time for each in found)
+            return Measure(math.nan, math.nan) if together_s > TOGETHER_S else None
         if gap_s <= CLOSE_S:
             return Measure(gap_s, math.hypot(arrives.sigma_s, passes.sigma_s))
     # It came later or never: it may have stopped on the road and let the vehicle pass.

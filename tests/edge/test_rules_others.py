@@ -174,6 +174,7 @@ YIELDING = [
     pytest.param((PERSON, passing(102.5)), WALK, ["occurred"], id="passes close in front"),
     pytest.param((PERSON, passing(99.5)), WALK, [], id="passes long before"),
     pytest.param((PERSON, passing(106.0)), WALK, [], id="passes behind"),
+    pytest.param((PERSON, passing(103.9)), WALK, ["occurred"], id="drives into the pedestrian"),
     pytest.param(
         (PERSON, passing(102.5)),
         ListSignals({"P": [(0.0, "red")]}),

@@ -62,6 +62,8 @@ def main() -> None:
     rms, one, two = calibration(every)
     print(f"\n{wrong} wrong of {asked} answers, {unknown:.1%} unknown of what was in sight.")
     print(f"Onsets: root mean square {rms:.2f} stated sigmas; {one:.1%} within 1, {two:.1%} within 2 sigma.")
+    spent_ms = 1000 * sum(score.spent_s for score in every) / sum(score.frames for score in every)
+    print(f"{spent_ms:.2f} ms of processor time a head and frame.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from time import process_time
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Score:
         unknown: answers that were unknown after the beginning, in what was in sight.
         changes: true changes after the beginning; ``seen`` of them have an onset.
         errors: of onsets, in stated sigmas.
+        spent_s: processor time of reading the lamps, over ``frames``.
     """
 
     scene: str
@@ -43,6 +45,8 @@ class Score:
     seen: int = 0
     errors: list[float] = field(default_factory=list)
     errors_s: list[float] = field(default_factory=list)
+    spent_s: float = 0.0
+    frames: int = 0
 
 
 def read(scene: Scene, seed: int) -> Score:
@@ -53,7 +57,10 @@ def read(scene: Scene, seed: int) -> Score:
     truth: list[tuple[float, State]] = []
     asked: list[tuple[float, State]] = []
     for time, picture, state in scene.frames(seed):
+        begun_s = process_time()
         reader.observe(picture, time)
+        score.spent_s += process_time() - begun_s
+        score.frames += 1
         truth.append((time, state))
         asked.append((time - BEHIND_S, reader.history.at("N", time - BEHIND_S).state))
     changes = _changes(truth, scene)

@@ -7,9 +7,9 @@ frame rate too.
 
 from __future__ import annotations
 
+import argparse
 import math
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -244,4 +244,8 @@ def _true(rule: Rule, place: str, user: Kind, second: Kind | None, time: float) 
 if __name__ == "__main__":
     from edge.evaluate import _print
 
-    _print(measured(int(sys.argv[1]) if len(sys.argv) > 1 else 100))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenes", nargs="?", type=int, default=100, help="of each kind")
+    parser.add_argument("--seed", type=int, default=SEED)
+    chosen = parser.parse_args()
+    _print(measured(chosen.scenes, seed=chosen.seed))

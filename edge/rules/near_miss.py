@@ -89,6 +89,7 @@ class _Reading:
     """A value at an instant.
 
     Attributes:
+        cut: it may have been no conflict: the track ends there, or within errors the two would not touch.
         instant_sigma_s: error of the instant among the frames, without that of their clock.
         picked: by how much a speed there is too high, over its variance.
     """
@@ -258,6 +259,9 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     x, y = _where((one, start + at, start + at), (other, start + at, start + at))
     drac = _drac(one, other, np.maximum(series, 0.05))
     cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
+    # Who passes close by in the next lane is on a course to collide but for noise.
+    doubt_m = DOUBT_SIGMAS * math.hypot(position, speed) * closing
+    cut |= not _touches(meeting, start + at, less_m=doubt_m)
     dip = of_dip(series, at, sigma, step_s=TICK_S, window_s=2 * HALF_S, slope_share=(speed / sigma) ** 2)
     least = Measure(dip.least.value, math.hypot(dip.least.sigma, left))
     instant = (dip.instant_sigma_s, float(row[TCLOCK]))
@@ -299,11 +303,32 @@ def _series(meeting: Meeting, one: TickTrack, other: TickTrack, at: NDArray[np.i
     return series
 
 
+def _touches(meeting: Meeting, tick: int, *, less_m: float) -> bool:
+    """Return whether the two would touch at all, were each narrower and shorter by half of so much."""
+    ticks = np.array([tick])
+    if (_turning(meeting.first, ticks) | _turning(meeting.second, ticks)).any():
+        return bool(np.isfinite(_along_ways(meeting, ticks, less_m=less_m)[0]))
+    rows = [row_at(track, tick) for track in (meeting.first, meeting.second)]
+    one, other = (
+        Footprints(
+            *(row[[column]] for column in (TX, TY, TCX, TCY)),
+            *(_less(row[[column]] / 2, less_m) for column in (TLENGTH, TWIDTH)),
+        )
+        for row in rows
+    )
+    closing_x, closing_y = (rows[1][[column]] - rows[0][[column]] for column in (TVX, TVY))
+    return bool(np.isfinite(time_to_collision_s(one, other, closing_x, closing_y))[0])
+
+
+def _less(half_m: Floats, less_m: float) -> Floats:
+    return np.maximum(half_m - less_m / 2, 0.0)
+
+
 def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
     """Return the largest DRAC of a series, u² / 2g, with the errors of the closing speed u and the gap g.
 
     A slope over ± h by least squares weighs with h² - t², so it rounds a parabola's peak off by a fifth of
-    what it stands out at ± h, and a sharper one by more.
+    what it stands out at ± h, a flatter one by nothing, a sharper one by more: by anything up to twice that.
     """
     closing_mps = np.hypot(one.rows[:, TVX] - other.rows[:, TVX], one.rows[:, TVY] - other.rows[:, TVY])
     series = deceleration_to_avoid_mps2(closing_mps, ttc_s)
@@ -319,7 +344,7 @@ def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
     ).least
     sides = series[[max(at - HALF_TICKS, 0), min(at + HALF_TICKS, len(series) - 1)]]
     rounded = ROUNDED * max(-peak.value - float(sides.mean()), 0.0) * max(float(row[TLEFT]) for row in rows)
-    return Measure(rounded - peak.value, math.hypot(peak.sigma, value * left, rounded / 2))
+    return Measure(rounded - peak.value, math.hypot(peak.sigma, value * left, rounded / math.sqrt(3)))
 
 
 def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:
@@ -340,10 +365,10 @@ def _turning(track: TickTrack, ticks: Integers) -> NDArray[np.bool_]:
     return np.asarray((facing < math.cos(math.radians(TURNING_DEG))) & (not track.pedestrian))
 
 
-def _along_ways(meeting: Meeting, ticks: Integers) -> Floats:
+def _along_ways(meeting: Meeting, ticks: Integers, *, less_m: float = 0.0) -> Floats:
     """Return TTC with each following its own way at its present speed, ``inf`` beyond the horizon."""
     horizon = np.arange(0.0, 3.0 + 1e-9, TICK_S)
-    one, other = (_projected(track, ticks, horizon) for track in (meeting.first, meeting.second))
+    one, other = (_projected(track, ticks, horizon, less_m) for track in (meeting.first, meeting.second))
     apart = separation_m(one, other)
     touching = apart <= 0
     at = touching.argmax(axis=1)
@@ -355,7 +380,7 @@ def _along_ways(meeting: Meeting, ticks: Integers) -> Floats:
     return np.asarray(np.where(touching.any(axis=1), ttc, np.inf))
 
 
-def _projected(track: TickTrack, ticks: Integers, horizon: Floats) -> Footprints:
+def _projected(track: TickTrack, ticks: Integers, horizon: Floats, less_m: float) -> Footprints:
     """Return where a track would be (ticks, horizon) on its own way, straight on beyond its end."""
     rows = track.rows
     steps = np.hypot(np.diff(rows[:, TX]), np.diff(rows[:, TY]))
@@ -368,7 +393,7 @@ def _projected(track: TickTrack, ticks: Integers, horizon: Floats) -> Footprints
     columns = [np.interp(reach, own, pose[:, column]) for column in (TX, TY, TCX, TCY)]
     norm = np.maximum(np.hypot(columns[2], columns[3]), 1e-9)
     over = np.maximum(reach - own[-1], 0.0)
-    half = rows[index][:, 4:6] / 2
+    half = _less(rows[index][:, 4:6] / 2, less_m)
     shape = reach.shape
     return Footprints(
         columns[0] + over * pose[-1, TCX],

@@ -309,3 +309,13 @@ def test_crossings_at_any_angle_are_found(angle_deg: float, pet_s: float, speed_
     for finding in findings:
         if "pet_s" in finding.measures:
             assert finding.measures["pet_s"].value <= clear_s + pet_s
+
+
+@pytest.mark.parametrize("seed", [1, 2, 55, 78])
+def test_who_passes_in_the_next_lane_is_no_conflict_for_all_the_noise(seed: int) -> None:
+    """80 cm apart: noise may turn one towards the other, never so far that it is sure."""
+    one = drive(at=(-0.9, 0), time=100.0, heading_deg=0, speed_mps=9.0)
+    other = drive(at=(0, 2.6), time=100.0, heading_deg=180, speed_mps=9.0)
+    frames = scenes((one, other), NONE, rate_hz=12.5, sigma_m=0.2, jitter_m=0.2, drop=0.1, seed=seed)
+    told = [each for each in judged(SITE, frames) if (each.rule, each.outcome) == ("near_miss", "occurred")]
+    assert told == []

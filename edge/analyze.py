@@ -16,7 +16,7 @@ import typer
 from broker.drawing import Clip
 from broker.wire import LocalEvent
 from edge.analyze_facts import counted, facts, notes
-from edge.camera_watch import EVERY_GATED_S, EVERY_S, CameraWatch, Move
+from edge.camera_watch import CameraWatch, Move
 from edge.events import local_event
 from edge.frame import Gap
 from edge.lookout import Lookout
@@ -144,12 +144,7 @@ def line_of(
         engine=engine,
         recorder=Recorder(site, image_size=inputs.source.image_size, rng=rng or random.Random(SHUFFLE_SEED)),
         min_frame_rate_hz=site.thresholds.min_frame_rate_hz,
-        watch=CameraWatch(
-            inputs.structure,
-            plane=plane,
-            image_size=inputs.source.image_size,
-            every_s=EVERY_GATED_S if inputs.gated else EVERY_S,
-        ),
+        watch=CameraWatch(inputs.structure, plane=plane, image_size=inputs.source.image_size),
         lookout=Lookout(site, plane=plane, image_size=inputs.source.image_size) if inputs.gated else None,
         timings=timings,
     )

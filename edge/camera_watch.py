@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 State = Literal["unknown", "steady", "moved"]
 
 EVERY_S = 1.0
-# With the gate, whose frames cost so little that this look is a tenth of them.
-EVERY_GATED_S = 2.0
 # A shift is told to a tenth of a structure pixel, half a pixel at dusk (`nearmiss bench --only drift`).
 MOVED_STRUCTURE_PX = 0.75
 # The state changes when most of the last looks say so: a gust of wind, or a truck, is not a moved camera.

@@ -37,6 +37,8 @@ MODEL = Path("weights/deimv2-femto.onnx")
 STRUDL_SITE = Path(__file__).resolve().parents[2] / "examples" / "strudl" / "site.toml"
 ROUNDS = 2
 SAME_S = 0.1
+# What is left of a tenth of a second when two times of 1.8e9 s are subtracted.
+ROUNDING_S = 1e-6
 GOAL = 3.0
 
 
@@ -185,7 +187,7 @@ def differing(every: Sequence[Finding], some: Sequence[Finding]) -> list[str]:
     alone = []
     for finding in every:
         same = [other for other in left if _words(other) == _words(finding)]
-        same = [other for other in same if abs(other.time - finding.time) <= SAME_S + 1e-9]
+        same = [other for other in same if abs(other.time - finding.time) <= SAME_S + ROUNDING_S]
         if same:
             left.remove(min(same, key=lambda other: abs(other.time - finding.time)))
         else:

@@ -6,11 +6,13 @@
     somebody moves                          every 0.5 s, on the road or near it every 0.3 s
     near a decision                         every frame, or every 0.08 s of a faster camera
     two are about to meet                   every frame
+    the street is busy                      every frame
     something moves that no track explains  as near a decision at first, then as if somebody moved
 
 A decision is near where a rule may soon need an instant: a front at a stop line whose light is not settled on
 green, a step over a kerb without a walk light, two road users on courses that meet. A car that follows its
-lane at green decides nothing; two of its places tell the one between.
+lane at green decides nothing; two of its places tell the one between. On a busy street any two may be about
+to meet before anything says so, and nothing is left out of it.
 
 Nothing here has a clock or remembers anything: a replay looks at the same frames.
 """
@@ -25,11 +27,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.courses import MOVES_MPS, Meeting, Watched, any_meet
 from edge.rules.places import LineFrame, Places
-from edge.scene import PEDESTRIAN, Kind, Signals
+from edge.scene import PEDESTRIAN, Signals
 
 Floats = NDArray[np.float64]
-Reason = Literal["start", "stop line", "kerb", "conflict", "newcomer", "unsure", "moving", "beat"]
+Reason = Literal["start", "busy", "stop line", "kerb", "conflict", "newcomer", "unsure", "moving", "beat"]
 
 EVERY_FRAME_S = 0.0
 # No clip may show a box that is older (PRIVACY.md: a detector that stalls); a track lives through two.
@@ -37,29 +40,16 @@ BEAT_S = 1.0
 
 # A light that has been green this long is settled: the next change is seen in the frame it comes with.
 SETTLED_S = 0.5
-MOVES_MPS = 0.5
 # At a stop line: so many seconds and metres before it, and as far beyond it as an entry takes to be certain.
 LINE_AHEAD_S, LINE_AHEAD_M, LINE_BEYOND_M, LINE_BEYOND_S, LINE_BESIDE_M = 0.7, 2.5, 2.0, 0.5, 2.0
 # At a kerb: who will be over it in this time, was not long ago, or stands this near to it and stirs.
 KERB_AHEAD_S, KERB_BEHIND_S, KERB_M = 0.9, 0.7, 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class Meeting:
-    """Which courses count as meeting.
-
-    Attributes:
-        within_s, since_s: both are at the place where their courses cross this soon, or were this long ago.
-        apart_s: one after the other by no more than this.
-        near_m: or they pass each other as near as this.
-        queue_s: who goes the same way closes the gap within this time.
-    """
-
-    within_s: float
-    since_s: float
-    apart_s: float
-    near_m: float
-    queue_s: float
+# A little more than what is flagged: TTC and PET of 1.5 s, with their errors. The side of a car in the next
+# lane is two metres away, that of a cyclist it passes one.
+_CLOSE = Meeting(within_s=2.5, since_s=1.5, apart_s=2.0, near_m=0.4, collides_s=2.2)
+_COMING = Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=1.0, collides_s=2.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +65,20 @@ class Policy:
         elsewhere_s: who moves elsewhere, where nothing is decided.
         close, coming: which courses count as meeting. The extremes of a time to collision are those of a
             moment.
+        held_s: who were about to meet are near a decision for so long after: a least TTC that lasts is told
+            from the readings after it, too.
+        busy_users: so many on the street at once are a busy one. The ordinary minute has six at most
+            (edge/bench/ordinary.py), a junction of SUMO's eight and more.
     """
 
     close_s: float = EVERY_FRAME_S
     near_s: float = 0.08
     on_road_s: float = 0.3
     elsewhere_s: float = 0.5
-    close: Meeting = Meeting(within_s=2.5, since_s=1.5, apart_s=2.0, near_m=1.5, queue_s=1.5)
-    coming: Meeting = Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=2.5, queue_s=3.0)
+    close: Meeting = _CLOSE
+    coming: Meeting = _COMING
+    held_s: float = 0.5
+    busy_users: int = 7
 
 
 USUAL = Policy()
@@ -91,38 +87,10 @@ CAREFUL = Policy(
     near_s=0.0,
     on_road_s=0.2,
     elsewhere_s=0.4,
-    close=Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=2.5, queue_s=3.0),
-    coming=Meeting(within_s=4.0, since_s=2.0, apart_s=3.5, near_m=3.0, queue_s=4.0),
+    close=Meeting(within_s=3.0, since_s=2.0, apart_s=3.0, near_m=1.4, collides_s=3.0),
+    coming=Meeting(within_s=4.0, since_s=2.0, apart_s=3.5, near_m=2.0, collides_s=4.0),
 )
-THRIFTY = Policy(close_s=0.08, near_s=0.12, on_road_s=0.4, elsewhere_s=0.7)
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A road user as foreseen at a frame nobody has looked at yet.
-
-    Attributes:
-        length_m: of the footprint.
-        stirs: something changed in its box since the last look.
-        overlaps_s: how long a box of it still overlaps the last one by as much as the tracker needs.
-    """
-
-    kind: Kind
-    x: float
-    y: float
-    vx: float
-    vy: float
-    length_m: float
-    stirs: bool
-    overlaps_s: float = math.inf
-
-    @property
-    def speed_mps(self) -> float:
-        return math.hypot(self.vx, self.vy)
-
-    @property
-    def active(self) -> bool:
-        return self.stirs or self.speed_mps > MOVES_MPS
+THRIFTY = Policy(close_s=0.08, near_s=0.12, on_road_s=0.4, elsewhere_s=0.7, held_s=0.0, busy_users=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +101,7 @@ class Outlook:
         time: of the frame, seconds UTC.
         users: confirmed road users on the ground.
         adrift: how many tracks move that have no place on the ground.
+        busy: the street is busy, or was a few seconds ago (``is_busy``).
         unsure: the last look saw somebody it did not know, or missed somebody who moves.
         newcomers: something moves in a zone that no track explains.
         fruitless: how many looks in a row at such motion have shown nobody.
@@ -142,6 +111,7 @@ class Outlook:
     users: Sequence[Watched]
     signals: Signals | None
     adrift: int = 0
+    busy: bool = False
     unsure: bool = False
     newcomers: bool = False
     fruitless: int = 0
@@ -149,8 +119,10 @@ class Outlook:
 
 def wait_s(outlook: Outlook, places: Places, policy: Policy = USUAL) -> tuple[float, Reason]:
     """Return how old the last look may be at a frame, and what for."""
+    if outlook.busy:
+        return EVERY_FRAME_S, "busy"
     active = [user for user in outlook.users if user.active]
-    if _courses_meet(outlook.users, policy.close):
+    if any_meet(outlook.users, policy.close):
         return policy.close_s, "conflict"
     if outlook.unsure:
         return policy.near_s, "unsure"
@@ -158,7 +130,7 @@ def wait_s(outlook: Outlook, places: Places, policy: Policy = USUAL) -> tuple[fl
         return policy.near_s, "stop line"
     if _at_kerb([user for user in active if user.kind == PEDESTRIAN], places, outlook):
         return policy.near_s, "kerb"
-    if _courses_meet(outlook.users, policy.coming):
+    if any_meet(outlook.users, policy.coming):
         return policy.near_s, "conflict"
     if outlook.newcomers and outlook.fruitless < 3:
         return policy.near_s, "newcomer"
@@ -172,6 +144,12 @@ def wait_s(outlook: Outlook, places: Places, policy: Policy = USUAL) -> tuple[fl
     if outlook.newcomers:
         return policy.elsewhere_s, "newcomer"
     return BEAT_S, "beat"
+
+
+def is_busy(outlook: Outlook, policy: Policy = USUAL) -> bool:
+    """Return whether so many are on the street at once, somebody on the move, that any two may meet soon."""
+    present = [user for user in outlook.users if not user.parked]
+    return len(present) >= policy.busy_users and any(user.active for user in present)
 
 
 def _at_stop_line(user: Watched, places: Places, outlook: Outlook) -> bool:
@@ -251,63 +229,3 @@ def _on_road(users: Sequence[Watched], places: Places) -> bool:
 
 # On a leg of the junction nearer than this to its stop line, and in the middle.
 APPROACH_M, BEYOND_M = 20.0, 30.0
-
-
-def _courses_meet(users: Sequence[Watched], meeting: Meeting) -> bool:
-    """Return whether two road users, both going on as they do, come near each other or cross closely behind.
-
-    ::
-
-        ──→ ─ ─ ─ ─ ×      both reach × within ``within_s`` (or left it ``since_s`` ago), less than
-                    ╎      ``apart_s`` apart
-                    ↑
-    """
-    count = len(users)
-    if count < 2 or sum(user.active for user in users) < 1:
-        return False
-    place = np.array([(user.x, user.y) for user in users])
-    velocity = np.array([(user.vx, user.vy) if user.active else (0.0, 0.0) for user in users])
-    size = np.array([user.length_m / 2 for user in users])
-    first, second = np.triu_indices(count, 1)
-    some = np.array([user.kind != PEDESTRIAN for user in users])
-    pair = (some[first] | some[second]) & (
-        np.linalg.norm(velocity[first], axis=1) + np.linalg.norm(velocity[second], axis=1) > 2.0
-    )
-    first, second = first[pair], second[pair]
-    apart = place[second] - place[first]
-    closing = velocity[second] - velocity[first]
-    speed2 = np.maximum((closing**2).sum(axis=1), 1e-6)
-    nearest_s = np.clip(-(apart * closing).sum(axis=1) / speed2, 0.0, meeting.within_s)
-    nearest_m = np.linalg.norm(apart + nearest_s[:, None] * closing, axis=1)
-    approaching = (apart * closing).sum(axis=1) < 0
-    collides = (
-        approaching
-        & (nearest_m < meeting.near_m + size[first] + size[second])
-        & _no_queue(velocity[first], velocity[second], apart, meeting.queue_s)
-    )
-    return bool(
-        collides.any() or _cross(apart, velocity[first], velocity[second], size[first], size[second], meeting)
-    )
-
-
-def _no_queue(v: Floats, w: Floats, apart: Floats, queue_s: float) -> NDArray[np.bool_]:
-    """Return which pairs are no mere queue: who closes on a car ahead in the lane brakes, mostly."""
-    speed, other = np.linalg.norm(v, axis=1), np.linalg.norm(w, axis=1)
-    along = (v * w).sum(axis=1) / np.maximum(speed * other, 1e-6)
-    same_way = along > 0.9
-    closing = np.linalg.norm(v - w, axis=1)
-    gap_s = np.linalg.norm(apart, axis=1) / np.maximum(closing, 1e-6)
-    return np.asarray(np.where(same_way | (np.minimum(speed, other) < MOVES_MPS), gap_s < queue_s, True))
-
-
-def _cross(apart: Floats, v: Floats, w: Floats, size: Floats, other_size: Floats, meeting: Meeting) -> bool:
-    """Return whether two straight courses cross, one soon after the other."""
-    turn = v[:, 0] * w[:, 1] - v[:, 1] * w[:, 0]
-    speed, other = np.linalg.norm(v, axis=1), np.linalg.norm(w, axis=1)
-    crossing = np.abs(turn) > 0.26 * speed * other  # by 15 degrees at least
-    safe = np.where(np.abs(turn) > 1e-6, turn, 1.0)
-    at = (apart[:, 0] * w[:, 1] - apart[:, 1] * w[:, 0]) / safe
-    other_at = (apart[:, 0] * v[:, 1] - apart[:, 1] * v[:, 0]) / safe
-    apart_s = np.abs(at - other_at) - size / np.maximum(speed, 0.5) - other_size / np.maximum(other, 0.5)
-    soon = (np.maximum(at, other_at) < meeting.within_s) & (np.minimum(at, other_at) > -meeting.since_s)
-    return bool((crossing & soon & (np.maximum(at, other_at) > -0.5) & (apart_s < meeting.apart_s)).any())

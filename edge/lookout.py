@@ -6,6 +6,7 @@ lights.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from calibration.plane import Plane
 from calibration.site import Site
-from edge.attention import EVERY_FRAME_S, USUAL, Outlook, Policy, Reason, Watched, wait_s
+from edge.attention import EVERY_FRAME_S, USUAL, Outlook, Policy, Reason, is_busy, wait_s
+from edge.courses import Watched
 from edge.redact import Glance
 from edge.rules.places import Places
 from edge.scene import RoadUser, Scene, Signals
@@ -36,6 +38,12 @@ _MARGIN, _MARGIN_CELLS = 0.15, 1
 _STIRS_SHARE, _SUPPORT_SHARE = 0.03, 0.1
 # Of its size; boxes of a thin pedestrian far away flicker by a third of it, too.
 _BRIDGED_SHARE = 0.6
+# Whoever was missed this near to the border of the picture has left it.
+_BORDER_PX = 4.0
+# A street that was busy is taken to be busy for so long: it is not left between two conflicts.
+BUSY_S = 15.0
+# Whoever has not moved for longer than any light is red is parked.
+PARKED_S = 150.0
 # Motion that nobody explains is another one after this long without.
 _CALM_S = 1.0
 # A look is known of so much later: the detector takes its time, and meanwhile frames are glanced at.
@@ -72,6 +80,7 @@ class Lookout:
         self.policy = policy
         self._places = Places.of(site)
         self._zone = zone_mask(site, plane, image_size)
+        self._image_size = image_size
         self._start = math.nan
         self._before = math.nan
         self._looked = -math.inf
@@ -83,6 +92,9 @@ class Lookout:
         self._users: Mapping[int, RoadUser] = {}
         self._velocities: Mapping[int, tuple[float, float]] = {}
         self._seen_at = math.nan
+        self._busy_at = -math.inf
+        self._close_at = -math.inf
+        self._moved_at: dict[int, float] = {}
         self._signals: Signals | None = None
         self.reasons: Counter[Reason] = Counter()
         self.passed_over = 0
@@ -136,9 +148,21 @@ class Lookout:
             self._fruitless, self._newest = 0, newest
         self._tracks, self._seen_at = {track.number: track for track in tracks}, time
         self._users = {user.track: user for user in scene.users}
+        self._moved_at = {number: moved for number, moved in self._moved_at.items() if number in self._tracks}
         self._velocities = velocities
         self._unsure = unsure
         self._signals = scene.signals
+
+    def _has_left(self, box: Box) -> bool:
+        """Return whether a box reaches the border of the picture, or beyond."""
+        left, top, right, bottom = box
+        width, height = self._image_size
+        return min(left, top, width - right, height - bottom) < _BORDER_PX
+
+    def _is_parked(self, number: int, time: float, *, active: bool) -> bool:
+        if active:
+            self._moved_at[number] = time
+        return time - self._moved_at.setdefault(number, time) > PARKED_S
 
     def _wait(self, time: float, glance: Glance, foreseen: Sequence[Track]) -> tuple[float, Reason]:
         if time - self._start < SETTLES_S or glance.motion is None:
@@ -162,13 +186,19 @@ class Lookout:
             if user is None:
                 adrift += stirs or not track.still
                 continue
+            if user.detection is None and self._has_left(track.box_px):
+                continue
             # Who is told from the road and has not changed by a pixel's breadth has not moved, whatever the
             # filter still thinks of their speed.
             stands = not stirs and (supported or track.still)
             vx, vy = (0.0, 0.0) if stands else self._velocities.get(track.number, (0.0, 0.0))
             x, y = user.x + ahead_s * vx, user.y + ahead_s * vy
             overlaps_s = _overlaps_s(self._tracks.get(track.number, track).box_px, track.box_px, ahead_s)
-            users.append(Watched(user.kind, x, y, vx, vy, user.length_m, stirs, overlaps_s))
+            watched = Watched(
+                user.kind, x, y, vx, vy, user.length_m, stirs, overlaps_s, user.width_m, user.heading_deg
+            )
+            parked = self._is_parked(track.number, time, active=watched.active)
+            users.append(dataclasses.replace(watched, parked=parked))
         newcomers = bool(unexplained.any())
         if newcomers:
             self._stirred = time
@@ -183,7 +213,18 @@ class Lookout:
             newcomers=newcomers,
             fruitless=self._fruitless,
         )
-        return wait_s(outlook, self._places, self.policy)
+        if is_busy(outlook, self.policy):
+            self._busy_at = time
+        outlook = dataclasses.replace(outlook, busy=time - self._busy_at < BUSY_S)
+        return self._held(time, *wait_s(outlook, self._places, self.policy))
+
+    def _held(self, time: float, wait: float, reason: Reason) -> tuple[float, Reason]:
+        """Return how old the last look may be, where two were about to meet a moment ago."""
+        if reason == "conflict" and wait == self.policy.close_s:
+            self._close_at = time
+        if time - self._close_at < self.policy.held_s and wait > self.policy.near_s:
+            return self.policy.near_s, "conflict"
+        return wait, reason
 
 
 def _overlaps_s(last: Box, foreseen: Box, ahead_s: float) -> float:

@@ -70,17 +70,19 @@ class Passage:
 
 # From the most looks to the fewest; the middle one is what `--gate on` takes.
 POLICIES = {"careful": CAREFUL, "usual": USUAL, "thrifty": THRIFTY}
+MINUTE = "an ordinary minute"
 
 
 def measure(data: Path) -> Section:
-    """Analyse the drawn and the real streets without the gate and with each of its policies."""
+    """Analyse every street without the gate and with it, the ordinary minute with each policy."""
     rows: list[tuple[str, ...]] = []
     numbers: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
         for street in _streets(data, Path(name)):
             every = passed(street, str(data / MODEL), gated=False)
             other = passed(street, str(data / MODEL), gated=False, seed=2) if street.people else None
-            for title, policy in POLICIES.items():
+            for title in _titles(street):
+                policy = POLICIES[title]
                 some = passed(street, str(data / MODEL), gated=True, policy=policy)
                 row = _compared(street, title, every, some)
                 rows.append(row)
@@ -91,7 +93,7 @@ def measure(data: Path) -> Section:
                 }
             if other is not None:
                 rows.append(_compared(street, "no gate, other noise", every, other))
-        minute = next(street for street in _streets(data, Path(name), drawn=False) if street.people)
+        minute = next(street for street in _streets(data, Path(name), drawn=False) if street.name == MINUTE)
         ratios, threads = _ratios(minute, str(data / MODEL))
     middle = {title: statistics.median(each) for title, each in ratios.items()}
     said = ", ".join(f"{title} {ratio:.2f}" for title, ratio in middle.items())
@@ -105,6 +107,11 @@ def measure(data: Path) -> Section:
             f"(goal {GOAL:g}; {threads} thread(s)).",
         ),
     )
+
+
+def _titles(street: Street) -> tuple[str, ...]:
+    """Return the policies a street is analysed with: all where the gate leaves out much."""
+    return tuple(POLICIES) if street.name == MINUTE else ("usual",)
 
 
 def _compared(street: Street, title: str, every: Passage, some: Passage) -> tuple[str, ...]:
@@ -205,7 +212,7 @@ def _streets(data: Path, folder: Path, *, drawn: bool = True) -> list[Street]:
     minute = folder / "minute"
     if drawn:
         ordinary.draw(minute)
-    streets.append(_drawn("an ordinary minute", minute, ordinary.minute(), "afternoon"))
+    streets.append(_drawn(MINUTE, minute, ordinary.minute(), "afternoon"))
     for setting in SETTINGS:
         film = folder / setting
         if drawn:

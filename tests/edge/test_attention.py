@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from edge.attention import (
     EVERY_FRAME_S,
     USUAL,
     Outlook,
-    Watched,
+    is_busy,
     wait_s,
 )
+from edge.courses import Watched
 from edge.rules.places import Places
 from edge.scene import Kind, SignalReading
 from edge.signals.history import SignalHistory
@@ -108,6 +110,30 @@ def test_how_soon_to_look_again(
     places: Places, users: list[Watched], signals: SignalHistory, longest: float
 ) -> None:
     assert wait(places, *users, signals=signals) == longest
+
+
+@pytest.mark.parametrize(
+    ("users", "busy"),
+    [
+        pytest.param([car(-3.0 * n) for n in range(6)], False, id="six, as in an ordinary minute"),
+        pytest.param([car(-3.0 * n) for n in range(7)], True, id="seven"),
+        pytest.param([car(-6.0 * n, 0.0, stirs=False) for n in range(9)], False, id="nine who wait"),
+        pytest.param(
+            [
+                car(0.0),
+                *(dataclasses.replace(car(-6.0 * n, 0.0, stirs=False), parked=True) for n in range(9)),
+            ],
+            False,
+            id="one who passes nine that are parked",
+        ),
+    ],
+)
+def test_a_street_is_busy_by_who_is_on_it(users: list[Watched], busy: bool) -> None:
+    assert is_busy(Outlook(NOW, users, SIGNALS)) is busy
+
+
+def test_on_a_busy_street_every_frame_is_looked_at(places: Places) -> None:
+    assert wait(places, walker(24.0, 0.0, vx=1.4), busy=True) == EVERY_FRAME_S
 
 
 def test_what_nobody_explains_is_looked_at_and_given_up_slowly(places: Places) -> None:

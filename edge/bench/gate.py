@@ -78,7 +78,7 @@ def measure(data: Path) -> Section:
     rows: list[tuple[str, ...]] = []
     numbers: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
-        for street in _streets(data, Path(name)):
+        for street in streets(data, Path(name)):
             every = passed(street, str(data / MODEL), gated=False)
             other = passed(street, str(data / MODEL), gated=False, seed=2) if street.people else None
             for title in _titles(street):
@@ -93,7 +93,7 @@ def measure(data: Path) -> Section:
                 }
             if other is not None:
                 rows.append(_compared(street, "no gate, other noise", every, other))
-        minute = next(street for street in _streets(data, Path(name), drawn=False) if street.name == MINUTE)
+        minute = next(street for street in streets(data, Path(name), drawn=False) if street.name == MINUTE)
         ratios, threads = _ratios(minute, str(data / MODEL))
     middle = {title: statistics.median(each) for title, each in ratios.items()}
     said = ", ".join(f"{title} {ratio:.2f}" for title, ratio in middle.items())
@@ -206,7 +206,7 @@ def _words(finding: Finding) -> str:
     return f"{finding.rule} {finding.outcome} {finding.place} {finding.road_user}"
 
 
-def _streets(data: Path, folder: Path, *, drawn: bool = True) -> list[Street]:
+def streets(data: Path, folder: Path, *, drawn: bool = True) -> list[Street]:
     """Return the streets; ``drawn``: draw those that are not there yet."""
     streets = []
     minute = folder / "minute"

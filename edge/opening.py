@@ -209,8 +209,9 @@ def _crop(site: Site, plane: Plane, image_size: tuple[int, int]) -> Rectangle | 
 
     found = crop_of(site, plane, image_size)
     if found is None:
-        logger.info(
-            "the site's places take more than %.0f %% of the picture: all of it is shown", 100 * MOST_SHARE
+        logger.warning(
+            "crop: the site's places take more than %.0f %% of the picture: all of it is shown",
+            100 * MOST_SHARE,
         )
     return found
 

@@ -125,6 +125,16 @@ def test_a_site_of_few_places_is_analysed_with_its_part(data: Path, tmp_path: Pa
 
 
 @pytest.mark.data
+def test_where_all_of_the_picture_is_shown_it_is_told(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = _opened(tmp_path, model=str(data / "weights" / "deimv2-atto.onnx"))
+    with inputs.source:
+        assert inputs.seen_px is None
+        assert "places take more than 60 % of the picture: all of it is shown" in caplog.text
+
+
+@pytest.mark.data
 def test_a_part_shows_road_users_where_the_whole_picture_does(data: Path) -> None:
     image = np.asarray(cv2.VideoCapture(str(data / "pets2009" / "s2l1.mp4")).read()[1], np.uint8)
     network = zoo.load(str(data / "weights" / "deimv2-femto.onnx"), threads=1)

@@ -37,17 +37,23 @@ def is_double(path: Path, others: Iterable[Path], time: float) -> bool:
     rows = path.rows[first : min(last, path.done)]
     if len(rows) < LEAST_SAMPLES:
         return False
+    middle = rows[len(rows) // 2]
+    time, x, y = middle[[TIME, X, Y]].tolist()
+    # Within half its length along and half its width across it is no farther than half of both.
+    reach_m = INSIDE * float(middle[LENGTH] + middle[WIDTH])
+    elder_than = (path.first_time, path.number)
     return any(
-        (other.first_time, other.number) < (path.first_time, path.number) and _inside(rows, other)
+        (other.first_time, other.number) < elder_than
+        and other is not path
+        and not _far_off(other.rows, time, x, y, reach_m)
+        and _inside(rows, other)
         for other in others
-        if other is not path and len(other.rows)
+        if len(other.rows)
     )
 
 
 def _inside(rows: Floats, other: Path) -> bool:
     theirs = other.rows
-    if _far_off(rows[len(rows) // 2], theirs):
-        return False
     common = (rows[:, TIME] >= theirs[0, TIME]) & (rows[:, TIME] <= theirs[-1, TIME])
     rows = rows[common]
     if len(rows) < LEAST_SAMPLES:
@@ -62,10 +68,9 @@ def _inside(rows: Floats, other: Path) -> bool:
     return bool(((along < INSIDE * length) & (across < INSIDE * width)).all())
 
 
-def _far_off(row: Floats, theirs: Floats) -> bool:
-    """Return whether one sample tells already that they do not stand in each other, as of nearly all."""
+def _far_off(theirs: Floats, time: float, x: float, y: float, reach_m: float) -> bool:
+    """Return whether one instant tells already that they do not stand in each other, as of nearly all."""
     # Plain numbers: this is asked of every track for every entry, and numpy's own cost three times as much.
-    time, x, y = row[[TIME, X, Y]].tolist()
     after = int(theirs[:, TIME].searchsorted(time))
     if after == len(theirs):
         return False
@@ -74,6 +79,5 @@ def _far_off(row: Floats, theirs: Floats) -> bool:
     if time < t0:
         return False
     share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
-    # Within half its length along and half its width across it is no farther than half of both.
     away = math.hypot(x0 + share * (x1 - x0) - x, y0 + share * (y1 - y0) - y)
-    return away > INSIDE * float(row[LENGTH] + row[WIDTH])
+    return away > reach_m

@@ -118,16 +118,19 @@ class EntryWatch:
     def _step(self, path: Path, frame: LineFrame, fresh: slice, watch: _Watch) -> None:
         index = np.flatnonzero(path.near[fresh] >> frame.index & 1) + fresh.start
         rows = path.rows[index]
+        along = rows[:, CX] * frame.ahead[0] + rows[:, CY] * frame.ahead[1] > ALONG_COSINE
+        index, rows = index[along], rows[along]
+        if not len(rows):
+            return
         x, y = front(rows)
         f, beside = frame.beyond_m(x, y), frame.beside_m(x, y)
         sigma = np.nan_to_num(rows[:, SIGMA], nan=0.0)
-        along = rows[:, CX] * frame.ahead[0] + rows[:, CY] * frame.ahead[1] > ALONG_COSINE
-        usable = along & (beside <= BESIDE_LINE_M + sigma) & np.isfinite(f)
-        rows, f, sigma = rows[usable], f[usable], sigma[usable]
-        away = index[usable] + path.forgotten - np.append(watch.last, index[usable][:-1] + path.forgotten) > 1
+        usable = (beside <= BESIDE_LINE_M + sigma) & np.isfinite(f)
+        numbers, rows, f, sigma = index[usable] + path.forgotten, rows[usable], f[usable], sigma[usable]
+        away = numbers - np.append(watch.last, numbers[:-1]) > 1
         columns = (rows[:, TIME], f, standing(rows[:, SPEED], rows[:, SPEED_SIGMA]), sigma, away)
         if len(rows):
-            watch.last = int(index[usable][-1]) + path.forgotten
+            watch.last = int(numbers[-1])
         watch.pending.extend(watch.gate.feed_all(*columns))
 
     def _resolved(self, path: Path, frame: LineFrame, watch: _Watch) -> Iterator[Entry]:

@@ -74,8 +74,11 @@ def failure_to_yield(meeting: Meeting, claims: dict[int, list[Claim]], places: P
     walker, vehicle = (
         (meeting.first, meeting.second) if meeting.first.pedestrian else (meeting.second, meeting.first)
     )
+    started = claims.get(walker.path.serial)
+    if not started:
+        return None
     walker, vehicle = unbent(walker), unbent(vehicle)
-    for claim in claims.get(walker.path.serial, []):
+    for claim in started:
         if "red" in claim.states and claim.states == {"red"}:
             continue
         time = _reaches(vehicle, claim.crosswalk)

@@ -16,6 +16,7 @@ from edge.bench import street
 from edge.judge import judged
 from edge.rules import closing, near_miss, ticks, understanding
 from edge.rules.engine import Engine
+from edge.rules.gate import Gate
 from edge.signals.lines import Problems
 from edge.tracks import TracksFile
 from tests.scenes import cross_site, drive, red_at, scenes
@@ -64,3 +65,27 @@ def test_a_beat_is_understood_at_once_however_many_there_are(monkeypatch: pytest
                 engine.judge(scene)
         counts.append(dict(seen))
     assert counts[0] == counts[1] and counts[0]["_cleaned"] > 10
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_samples_at_once_pass_a_gate_as_one_by_one(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    count = 400
+    # Somebody who hangs about a threshold, is out of sight now and then, and stands for a while.
+    f = np.cumsum(chance.normal(0.0, 0.15, count)) - 0.5
+    times = np.cumsum(chance.choice((0.1, 0.1, 0.1, 1.5), count))
+    standing = np.repeat(chance.random(count // 8) < 0.5, 8)
+    sigma_m, away = np.full(count, 0.05), chance.random(count) < 0.1
+    one, many = (Gate(real_m=1.0, back_m=0.5) for _ in range(2))
+    singly = [
+        one.feed(float(time), float(at), bool(stands), 0.05, away=bool(elsewhere))
+        for time, at, stands, elsewhere in zip(times, f, standing, away, strict=True)
+    ]
+    together = []
+    for start in range(0, count, 80):
+        part = slice(start, start + 80)
+        together += many.feed_all(times[part], f[part], standing[part], sigma_m[part], away[part])
+    assert together == [each for each in singly if each is not None]
+    assert repr([getattr(many, name) for name in Gate.__slots__]) == repr(
+        [getattr(one, name) for name in Gate.__slots__]
+    )

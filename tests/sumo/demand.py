@@ -31,9 +31,34 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
     if junction.heedless:
         heed = 'jmIgnoreFoeProb="1" jmIgnoreJunctionFoeProb="1"'
         types = [row.replace("/>", f" {runs_red.format(1000)} {heed}/>") for row in types[:3]] + types[6:]
+    if junction.careless:
+        heed = (
+            'jmIgnoreFoeProb="0.6" jmIgnoreFoeSpeed="14" jmIgnoreJunctionFoeProb="0.5" jmTimegapMinor="0.2" '
+            'jmCrossingGap="0" impatience="1" tau="0.6" minGap="0.8"'
+        )
+        bold = (
+            ("car", "passenger", 4.4, 1.8, 20),
+            ("truck", "truck", 8.5, 2.5, 6),
+            ("motorcycle", "motorcycle", 2.2, 0.8, 20),
+            ("bicycle", "bicycle", 1.8, 0.6, 20),
+        )
+        types += [
+            f'<vType id="{kind}_bold" vClass="{kind_of_sumo}" length="{length}" width="{width}" {heed} '
+            f"{runs_red.format(after_red)}/>"
+            for kind, kind_of_sumo, length, width, after_red in bold
+        ]
     weights = {"car": 40, "truck": 9, "motorcycle": 7, "car_red": 37, "truck_red": 3, "motorcycle_red": 4}
     if junction.heedless:
         weights = {"car": 60, "truck": 20, "motorcycle": 20}
+    if junction.careless:
+        weights = {
+            "car": 25,
+            "truck": 5,
+            "car_bold": 45,
+            "truck_bold": 8,
+            "motorcycle_bold": 8,
+            "bicycle_bold": 9,
+        }
     rows: list[tuple[float, str]] = []
     start = {leg.name: f"{leg.name}{'f' if leg.midblock_m else ''}" for leg in junction.legs}
     for leg in junction.legs:
@@ -56,7 +81,7 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
             time += chance.expovariate(1 / junction.headway_s)
         time = chance.uniform(0, 5)
         while time < end_s - 60:
-            kind = "ped_red" if chance.random() < 0.35 else "ped"
+            kind = "ped_red" if chance.random() < (0.1 if junction.careless else 0.35) else "ped"
             towards = chance.choice([other for other in junction.legs if other is not leg])
             rows.append(
                 (
@@ -65,7 +90,7 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
                     f'<walk from="{leg.name}i" to="{towards.name}o" arrivalPos="25"/></person>',
                 )
             )
-            time += chance.expovariate(1 / 30)
+            time += chance.expovariate(1 / (10 if junction.careless else 30))
         time = chance.uniform(0, 5)
         while leg.midblock_m and time < end_s - 60:
             rows.append(
@@ -75,7 +100,7 @@ def write_routes(junction: Junction, folder: Path, *, seed: int, end_s: float) -
                     f'<walk from="{leg.name}fi" to="{leg.name}fo" arrivalPos="15"/></person>',
                 )
             )
-            time += chance.expovariate(1 / 40)
+            time += chance.expovariate(1 / (12 if junction.careless else 40))
     path = folder / "demand.rou.xml"
     path.write_text("<routes>" + "".join(types) + "".join(row for _, row in sorted(rows)) + "</routes>")
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -50,6 +50,11 @@ class Junction:
     # Everybody goes straight on, whatever the light shows and whoever comes: ways that cross without a bend,
     # seconds apart at random.
     heedless: bool = False
+    # Drivers who follow close, and often yield to nobody; cyclists among them. What meets whom how closely is
+    # then told too, at half of ``step_s``.
+    careless: bool = False
+    # Mid-block crossings are drawn as crosswalks without a signal.
+    zebras: bool = False
 
 
 FOUR_LEG = Junction(
@@ -121,6 +126,41 @@ JAMMED_TEE = Junction(
     headway_s=4.0,
     into_jam=0.8,
 )
+# The same streets with drivers who care for nobody: near misses, and pedestrians who are cut off.
+CARELESS_FOUR_LEG, CARELESS_SKEWED, CARELESS_TEE = (
+    replace(
+        each,
+        name=f"careless-{each.name}",
+        careless=True,
+        zebras=True,
+        legs=(*each.legs[:-1], replace(each.legs[-1], midblock_m=36.0)),
+    )
+    for each in (FOUR_LEG, SKEWED, TEE)
+)
+CARELESS = (CARELESS_FOUR_LEG, CARELESS_SKEWED, CARELESS_TEE)
+# Drawn last, when all rules were written: six lanes wide, two of them to turn left; and legs at odd angles.
+WIDE = Junction(
+    "wide",
+    (
+        Leg("N", 92, lanes_in=4, lanes_out=2, lane_width_m=3.4, island_m=2.5, speed_mps=16.67),
+        Leg("E", 2, lanes_in=2, lanes_out=2, midblock_m=44.0),
+        Leg("S", 272, lanes_in=4, lanes_out=2, lane_width_m=3.4, island_m=2.5, speed_mps=16.67),
+        Leg("W", 182, lanes_in=2, lanes_out=2),
+    ),
+    headway_s=6.0,
+)
+OFFSET = Junction(
+    "offset",
+    (
+        Leg("N", 118, speed_mps=11.11, lane_width_m=3.0),
+        Leg("E", 12, lanes_in=2),
+        Leg("S", 255, speed_mps=8.33, lane_width_m=2.8, midblock_m=34.0),
+        Leg("W", 170, lanes_in=2, lanes_out=2),
+    ),
+    layout="incoming",
+    right_on_red="after_stop",
+)
+UNSEEN = (WIDE, OFFSET)
 JUNCTIONS = (FOUR_LEG, SKEWED, TEE, FIVE_LEG, LEFT_HAND, TURN_ON_RED)
 
 

@@ -134,11 +134,12 @@ def write_site(
         rows += [f"line = {local(line.ends)}", f"heading_deg = {line.heading_deg:.2f}"]
         rows += [f'right_on_red = "{junction.right_on_red}"']
     for crossing in crossings.values():
-        if crossing.link is None:
+        if crossing.link is None and not junction.zebras:
             continue
         place = crossing_id(crossing.edge)
         outline = shapely.LineString(crossing.centre_line).buffer(crossing.width_m / 2, cap_style="flat")
-        rows += ["[[crosswalks]]", f'id = "{place}"', f'signal_group = "{place}"']
+        rows += ["[[crosswalks]]", f'id = "{place}"']
+        rows += [f'signal_group = "{place}"'] if crossing.link is not None else []
         rows += [f"polygon = {local(list(outline.exterior.coords)[:-1])}"]
     rows += ["[[boxes]]", 'id = "box"']
     rows += [f"polygon = {local(list(box(net, crossings).exterior.coords)[:-1])}"]
@@ -149,4 +150,4 @@ def write_site(
 
 
 def crossing_id(edge: str) -> str:
-    return edge.removeprefix(":J_")
+    return edge.removeprefix(":J_").removeprefix(":").lower().replace("_", "-")

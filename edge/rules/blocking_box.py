@@ -99,8 +99,8 @@ def judge_inside(
         return True, None
     reds = [each for each in signals.changes(group, instant.time, now) if each.state == "red"]
     if not reds:
-        box = next((box for box in boxes if _in(box, entry)), None)
-        done = path.ended or now > instant.time + LONGEST_S or (now > instant.time + 3 and box is None)
+        # Who waits between the line and the box has it still before it.
+        done = path.ended or now > instant.time + LONGEST_S or _been_through(entry, boxes, now)
         return done, None
     red = reds[0].since
     assert red is not None
@@ -140,9 +140,12 @@ def _stay(rows: Floats, out: int | None, red: SignalReading) -> Measure:
     return Measure(float(rows[out, TIME]) - step_s / 2 - red.since, error)
 
 
-def _in(box: Box, entry: Entry) -> bool:
-    row = entry.path.rows[entry.path.done - 1]
-    return bool(shapely.contains_xy(box.shape, row[X], row[Y]))
+def _been_through(entry: Entry, boxes: tuple[Box, ...], now: float) -> bool:
+    """Return whether it has been in a box since its entry and is in none by now."""
+    first, last = entry.path.span(entry.instant.time, now + 1e-6)
+    rows = entry.path.rows[first : min(last, entry.path.done)]
+    inside = np.any([shapely.contains_xy(box.shape, rows[:, X], rows[:, Y]) for box in boxes], axis=0)
+    return bool(inside.any() and not inside[-1])
 
 
 def _stood_s(times: Floats, still: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:

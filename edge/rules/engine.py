@@ -28,14 +28,13 @@ from edge.rules.meetings import MeetingWatch
 from edge.rules.metric_gate import KEPT_S, MetricGate
 from edge.rules.near_miss import near_miss
 from edge.rules.path import COLUMNS, DEPTH, LOST_S, TIME, Path
-from edge.rules.pedestrian_signal import pedestrian_signal
+from edge.rules.pedestrian_signal import begun, pedestrian_signal
 from edge.rules.places import APPROACH_M, BESIDE_M, BEYOND_M, Places
 from edge.rules.red_light_entry import red_light_entry
 from edge.rules.right_on_red import held, judge_held
 from edge.rules.samples import PEDESTRIAN_CODE, Samples
 from edge.rules.ticks import TickBoard, TickTrack, tick_before
 from edge.rules.understanding import understand
-from edge.rules.verdict import shown
 from edge.rules.wrong_way import WrongWayWatch
 from edge.scene import PEDESTRIAN, Scene, Signals, State
 
@@ -268,10 +267,10 @@ class Engine:
 
     def _claim(self, start: Start, crosswalk: Crosswalk, signals: Signals) -> None:
         """Remember a pedestrian's start, for the vehicles that may have to yield."""
-        states: frozenset[State] = frozenset()
+        time, states = start.instant.time, frozenset[State]()
         if crosswalk.signal_group is not None:
-            states = shown(signals, crosswalk.signal_group, start.instant.time, start.instant.sigma_s).states
-        claim = Claim(start.instant.time, crosswalk, states)
+            time, states = begun(start, crosswalk.signal_group, signals)
+        claim = Claim(time, crosswalk, states)
         self._claims.setdefault(start.path.serial, []).append(claim)
 
     # ---------------------------------------------------------------------------------- rules about two

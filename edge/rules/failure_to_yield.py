@@ -1,10 +1,10 @@
 """Failure to yield: a vehicle drives over a crosswalk close in front of a pedestrian who is on it by right.
 
 By right: the pedestrian was on the carriageway within the crosswalk before the vehicle reached it, and had
-not started against the signal. Close in front: where their ways cross, the pedestrian arrives within two
-seconds of the vehicle's leaving, or has stopped on the road within two metres of it, or both were there
-together: they touched. A vehicle that passes behind has yielded; one that stood on the crosswalk first had
-nobody to yield to.
+not started against the signal (``pedestrian_signal.begun``). Close in front: where their ways cross, the
+pedestrian arrives within two seconds of the vehicle's leaving, or has stopped on the road within two metres
+of it, or both were there together: they touched. A vehicle that passes behind has yielded; one that
+stood on the crosswalk first had nobody to yield to.
 
 The instant is that at which the vehicle's front reaches the crosswalk; ``gap_s`` is the pedestrian's time
 gap where it arrived.

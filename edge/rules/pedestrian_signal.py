@@ -33,22 +33,32 @@ TABLE: tuple[tuple[State, Rule, MeasureName], ...] = (
 )
 
 
+def begun(start: Start, group: str, signals: Signals) -> tuple[float, frozenset[State]]:
+    """Return when somebody started as far as the signal goes, and every state it may have shown then.
+
+    Who stood within a metre of the kerb and went on with the walk has started with it; who waited at the kerb
+    and went with the walk, give or take, was in time.
+    """
+    states = shown(signals, group, start.instant.time, start.instant.sigma_s).states
+    if start.set_off is not None:
+        later = shown(signals, group, start.set_off.time, start.set_off.sigma_s).states
+        if "green" in later:
+            return start.set_off.time, frozenset({"green"})
+    if start.waited and "green" in states:
+        return start.instant.time, frozenset({"green"})
+    return start.instant.time, states
+
+
 def pedestrian_signal(start: Start, signals: Signals) -> Iterator[Finding]:
     """Return the findings of one start; none on walk, without a signal, or where its state is unknown."""
     crosswalk, instant = start.crosswalk, start.instant
     if crosswalk is None or crosswalk.signal_group is None:
         return
     group = crosswalk.signal_group
-    states = shown(signals, group, instant.time, instant.sigma_s).states
-    if start.set_off is not None:
-        later = shown(signals, group, start.set_off.time, start.set_off.sigma_s).states
-        if "green" in later:
-            # Stood within a metre of the kerb and went on with the walk: nothing had been started before.
-            return
+    states = begun(start, group, signals)[1]
     for state, rule, into in TABLE:
         verdict = outcome(states, {state}, doubtful=start.doubtful)
-        if verdict is None or (start.waited and "green" in states):
-            # Who waited at the kerb and went with the walk, give or take, was in time.
+        if verdict is None:
             continue
         measures = {"speed_mps": Measure(start.speed_mps, start.speed_sigma_mps)}
         began = onset(signals, group, instant.time, {state}, instant.sigma_s)

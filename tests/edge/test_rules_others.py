@@ -78,6 +78,8 @@ LIGHT = red_at(100.0, groups=("A",))
 BOXED = SITE.model_copy(update={"boxes": (Box(id="box", polygon=((-7, -7), (7, -7), (7, 7), (-7, 7))),)})
 QUEUE = profile(ways=[(70, 22.0), (140, 22.0), (145, 60.0)], **A)
 ENTERS = profile(ways=[(85, -60), (95, 0), (97, 16.5), (140, 16.5), (144, 50)], **A)
+# Stands between the line and the box for ten seconds.
+PAUSES = profile(ways=[(75, -60), (84, 0), (85, 3.0), (95, 3.0), (97, 16.5), (140, 16.5), (144, 50)], **A)
 
 
 # Comes to stand 9 m into a left turn, its front 2.6 m from one that stands in the exit: neither straight
@@ -100,6 +102,8 @@ BLOCKING = [
         id="entered behind the queue 55 s before red",
     ),
     pytest.param((QUEUE, ENTERS), True, id="enters behind a standing queue and stands at red"),
+    pytest.param((QUEUE, PAUSES), True, id="waits on the crosswalk first, then goes on into the box"),
+    pytest.param((PAUSES,), False, id="waits on the crosswalk first, nobody ahead"),
     pytest.param((ENTERS,), False, id="stands inside with nobody ahead"),
     pytest.param(
         (QUEUE, profile(ways=[(70, -60), (80, 0), (82, 12.0), (97, 12.0), (101, 40)], **A)),
@@ -163,6 +167,10 @@ def test_without_a_drawn_box_it_is_the_space_between_the_stop_lines() -> None:
 
 PERSON = walk((95, -12, -9.5), (110, 12, -9.5))  # 1.6 m/s, on the road at 98.1, at x = 3.5 at 104.7
 WALK = ListSignals({"P": [(0.0, "green")]})
+# Waits at the kerb (x = -7), and on the road within the first metre, until 100.0.
+WAITS = walk((90, -12, -9.5), (93, -7.3, -9.5), (100, -7.3, -9.5), (112, 12, -9.5))
+ON_ROAD_S = 100.0 + 0.3 / (19.3 / 12)
+STEPS_OUT = walk((88, -12, -9.5), (92, -6.5, -9.5), (100, -6.5, -9.5), (111.5, 12, -9.5))
 
 
 def passing(front_at_person: float, *, speed_mps: float = 8.0) -> Movement:
@@ -180,6 +188,30 @@ YIELDING = [
         ListSignals({"P": [(0.0, "red")]}),
         [],
         id="the pedestrian started against the signal",
+    ),
+    pytest.param(
+        (WAITS, passing(104.0)),
+        ListSignals({"P": [(0.0, "red"), (ON_ROAD_S, "green")]}),
+        ["occurred"],
+        id="the pedestrian waited at the kerb and starts at the onset of walk, give or take",
+    ),
+    pytest.param(
+        (WAITS, passing(104.0)),
+        ListSignals({"P": [(0.0, "red"), (ON_ROAD_S + 1.0, "green")]}),
+        [],
+        id="the pedestrian waited at the kerb and starts a second before the walk",
+    ),
+    pytest.param(
+        (STEPS_OUT, passing(104.0)),
+        ListSignals({"P": [(0.0, "red"), (99.0, "green")]}),
+        ["occurred"],
+        id="the pedestrian stood half a metre out on red and goes on with the walk",
+    ),
+    pytest.param(
+        (STEPS_OUT, passing(96.0)),
+        ListSignals({"P": [(0.0, "red"), (99.0, "green")]}),
+        [],
+        id="the pedestrian stood half a metre out on red and the vehicle passes before the walk",
     ),
     pytest.param(
         (PERSON, passing(102.5)),

@@ -35,7 +35,8 @@ def test_near_misses_are_those_of_sumo_s_shapes(pairs: list[Pair]) -> None:
 
 
 def test_failures_to_yield_are_those_of_sumo_s_crossings(pairs: list[Pair]) -> None:
-    """Nearly half are undecidable: SUMO moves people by a metre at once where a vehicle comes near them."""
+    """The bar itself, and no more than one in ten undecidable; measured: 34 of 34 found, none false."""
     score = compared(pairs, RULES)["failure_to_yield"]
-    assert score["hits"] >= 5, score
-    assert score["false_alarms"] <= 3 and score["misses"] <= 3, score
+    assert score["hits"] >= 25, score
+    assert good(score), score
+    assert score["undecidable"]["true"] <= 0.1 * score["hits"], score

@@ -248,11 +248,22 @@ def rules_found(findings: Iterable[Finding]) -> list[tuple[str, str, str, float]
 
 
 def same(one: Iterable[Finding], other: Iterable[Finding]) -> bool:
-    """Return whether two lists of findings say the same, times to a microsecond."""
+    """Return whether two lists of findings say the same, every time and number to a millionth."""
     first, second = list(one), list(other)
-    return [(each.rule, each.outcome, each.place) for each in first] == [
-        (each.rule, each.outcome, each.place) for each in second
-    ] and all(abs(a.time - b.time) < 1e-6 for a, b in zip(first, second, strict=True))
+    return [_said(each) for each in first] == [_said(each) for each in second] and all(
+        math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6)
+        for each, its in zip(first, second, strict=True)
+        for a, b in zip(_numbers(each), _numbers(its), strict=True)
+    )
+
+
+def _said(finding: Finding) -> tuple[str, str, str, tuple[str, ...]]:
+    return finding.rule, finding.outcome, finding.place, tuple(sorted(finding.measures))
+
+
+def _numbers(finding: Finding) -> list[float]:
+    measures = (finding.measures[name] for name in sorted(finding.measures))
+    return [finding.time, *(number for each in measures for number in (each.value, each.sigma))]
 
 
 def cross_site(

@@ -55,7 +55,13 @@ def amber_entry(entry: Entry, signals: Signals) -> Finding | None:
 
 
 def _at_onset(entry: Entry, time: float, time_sigma_s: float) -> dict[str, Measure]:
-    """Return distance to the line and speed at an instant; nothing where the track was not seen then."""
+    """Return distance to the line and speed at an onset; nothing where the track was not seen then.
+
+    Nor of one that lies behind the entry, within its error: it was over the line already, and how far is not
+    known yet in a street that is judged as it happens.
+    """
+    if time > entry.instant.time:
+        return {}
     rows = entry.path.rows[: entry.path.done]
     first, last = entry.path.span(time - 1.5, time + 1.5)
     rows = rows[first:last]

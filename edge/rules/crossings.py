@@ -204,28 +204,34 @@ class CrossingWatch:
             return np.zeros(len(rows)), np.zeros(len(rows)), np.ones(len(rows))
         times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
-        half = HALF_S if jitter > NOISY_M else 0.0
+        half = np.where(jitter > NOISY_M, HALF_S, 0.0)
         low = np.searchsorted(times, rows[:, TIME] - half - 1e-6)
         high = np.searchsorted(times, rows[:, TIME] + half + 1e-6, side="right")
         count = (high - low).astype(np.float64)
-
-        def mean(values: Floats) -> Floats:
-            sums = np.concatenate((np.zeros(1), np.cumsum(values)))
-            return np.asarray((sums[high] - sums[low]) / count)
-
-        x, y = mean(path.rows[:, X]), mean(path.rows[:, Y])
+        x, y = _sums(path.rows[:, X], low, high) / count, _sums(path.rows[:, Y], low, high) / count
         off = np.zeros(len(rows))
         off[asked] = self._places.off_nearest_m(x[asked], y[asked])
         return off, np.hypot(jitter / np.sqrt(count), common), count
 
-    def _noise(self, path: Path, rows: Floats) -> tuple[float, float]:
-        sigma = rows[:, SIGMA]
-        known = sigma[np.isfinite(sigma)]
-        if len(known):
-            return float(known.mean()), 0.0
-        first, last = path.span(rows[0, TIME] - LEARN_S, rows[-1, TIME])
-        window = path.rows[first:last]
-        return noise_split(window[:, TIME], window[:, X], window[:, SIGMA])
+    def _noise(self, path: Path, rows: Floats) -> tuple[Floats, Floats]:
+        """Return the jitter at each row and the error common to its neighbours, metres.
+
+        Where errors are stated their mean over ± 0.5 s; elsewhere what shows around each full second. Both
+        hang on what lies around a row alone, never on how many rows are judged at once.
+        """
+        times, sigma = path.rows[:, TIME], path.rows[:, SIGMA]
+        low = np.searchsorted(times, rows[:, TIME] - HALF_S - 1e-6)
+        high = np.searchsorted(times, rows[:, TIME] + HALF_S + 1e-6, side="right")
+        stated = _sums(np.isfinite(sigma).astype(np.float64), low, high)
+        jitter = _sums(np.nan_to_num(sigma, posinf=0.0), low, high) / np.maximum(stated, 1.0)
+        common = np.zeros(len(rows))
+        seconds = np.maximum(np.floor(rows[:, TIME]), path.first_time)
+        for second in np.unique(seconds[stated == 0]):
+            first, last = path.span(second - LEARN_S, second + HALF_S)
+            window = path.rows[first:last]
+            here = (stated == 0) & (seconds == second)
+            jitter[here], common[here] = noise_split(window[:, TIME], window[:, X], window[:, SIGMA])
+        return jitter, common
 
     def _start(self, path: Path, crossing: Crossing) -> Start:
         until = max(crossing.after + HALF_S, crossing.confirmed)
@@ -269,6 +275,12 @@ class CrossingWatch:
         nearest = int(off.argmin())
         margin = self._places.site.thresholds.crosswalk_margin_m
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
+
+
+def _sums(values: Floats, low: NDArray[np.intp], high: NDArray[np.intp]) -> Floats:
+    """Return the sum of each stretch of values."""
+    sums = np.concatenate((np.zeros(1), np.cumsum(values)))
+    return np.asarray(sums[high] - sums[low])
 
 
 def _outside(seen: list[tuple[float, float, float, float]]) -> Measure:

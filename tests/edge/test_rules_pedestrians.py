@@ -260,10 +260,12 @@ def test_a_noisy_start_is_timed_within_its_error(seed: int) -> None:
 
 
 @settings(max_examples=20)
-@given(beat_s=st.floats(0.05, 30.0), seed=st.integers(0, 3))
-def test_findings_do_not_depend_on_the_beat(beat_s: float, seed: int) -> None:
+@given(beat_s=st.floats(0.05, 30.0), stated=st.booleans(), seed=st.integers(0, 3))
+def test_findings_do_not_depend_on_the_beat(beat_s: float, stated: bool, seed: int) -> None:
+    """Nor does how far outside a way led, whether errors are stated or have to be seen."""
     street = [crossing(101.0), crossing(95.0, west=False), crossing(99.0, y=-20.0), crossing(110.0, y=-12.4)]
-    frames = list(scenes(street, LAMP, sigma_m=0.1, jitter_m=0.1, seed=seed))
+    sigma_m = 0.1 if stated else math.nan
+    frames = list(scenes(street, LAMP, sigma_m=sigma_m, jitter_m=0.1, seed=seed))
     assert same(judged(SITE, frames, beat_s=beat_s), judged(SITE, frames))
 
 

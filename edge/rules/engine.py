@@ -227,7 +227,7 @@ class Engine:
     def _decided(self, signals: Signals) -> Iterator[Finding]:
         waiting = []
         for entry in self._held:
-            known, finding = judge_held(entry, signals, drive_on=self._places.site.site.drive_on)
+            known, finding = judge_held(entry, signals, self._places.site)
             if not known:
                 waiting.append(entry)
             elif finding is not None:

@@ -23,6 +23,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.site import Site, StopLine
 from edge.rules.entries import Entry, front
 from edge.rules.finding import Finding, Measure
 from edge.rules.gate import noise_split
@@ -35,6 +36,11 @@ from edge.scene import Signals
 # From here on a change of heading against the line's is a turn; a through lane bends less.
 TURNED_DEG = 40.0
 TURNED_M = 2.0
+# Unless the road straight on itself bends: no more than this, and by so much less than the next.
+MOST_BEND_DEG = 60.0
+APART_DEG = 40.0
+# Beyond this it is the road one came from.
+BACK_DEG = 150.0
 # Who is this far past the line without having turned goes straight on.
 STRAIGHT_M = 30.0
 # A track that ends earlier: straight if it is at least this far and heads no farther off than this.
@@ -50,12 +56,32 @@ def held(entry: Entry) -> bool:
     return entry.frame.line.right_on_red != "prohibited"
 
 
-def judge_held(entry: Entry, signals: Signals, *, drive_on: str) -> tuple[bool, Finding | None]:
+def turned_deg(line: StopLine, site: Site) -> float:
+    """Return the change of heading from which on an entry over a line has turned to the near side.
+
+    Where the least bent way on bends to the near side and another road lies beyond it there, it is halfway
+    between the two. Roads are told by the stop lines of the other approaches.
+    """
+    side = _near_side(site)
+    bends = [((each.heading_deg - line.heading_deg) % 360.0 - 180.0) * side for each in site.stop_lines]
+    bends = [bend for bend in bends if abs(bend) < BACK_DEG]
+    straight_on = min(bends, key=abs, default=0.0)
+    beyond = min((bend for bend in bends if bend >= straight_on + APART_DEG), default=None)
+    if beyond is None or not 0 < straight_on <= MOST_BEND_DEG:
+        return TURNED_DEG
+    return max((straight_on + beyond) / 2, TURNED_DEG)
+
+
+def _near_side(site: Site) -> float:
+    return 1.0 if site.site.drive_on == "left" else -1.0
+
+
+def judge_held(entry: Entry, signals: Signals, site: Site) -> tuple[bool, Finding | None]:
     """Return whether the entry's turn is known by now, and the finding it then makes."""
     verdict = red_verdict(entry, signals)
     if verdict is None:
         return True, None
-    turn = _turn(entry, near_side=1.0 if drive_on == "left" else -1.0)
+    turn = _turn(entry, near_side=_near_side(site), least_deg=turned_deg(entry.frame.line, site))
     if turn is None and not entry.path.ended:
         return False, None
     if turn == "near_side":
@@ -66,7 +92,7 @@ def judge_held(entry: Entry, signals: Signals, *, drive_on: str) -> tuple[bool, 
     return True, red_finding("red_light_entry", entry, signals, verdict)
 
 
-def _turn(entry: Entry, *, near_side: float) -> str | None:
+def _turn(entry: Entry, *, near_side: float, least_deg: float) -> str | None:
     path = entry.path
     first, _ = path.span(entry.instant.time, math.inf)
     rows = path.rows[first : path.done]
@@ -78,8 +104,8 @@ def _turn(entry: Entry, *, near_side: float) -> str | None:
     angle = np.rad2deg(np.arctan2(left, along)) * near_side
     away = np.hypot(rows[:, X] - entry.x, rows[:, Y] - entry.y)
     straight = np.flatnonzero(away >= STRAIGHT_M)
-    for side, towards in (("near_side", angle), ("far_side", -angle)):
-        turned = _stays(towards >= TURNED_DEG, rows[:, X], rows[:, Y])
+    for side, towards, least in (("near_side", angle, least_deg), ("far_side", -angle, TURNED_DEG)):
+        turned = _stays(towards >= least, rows[:, X], rows[:, Y])
         if turned is not None and (not len(straight) or turned <= straight[0]):
             return side
     if len(straight):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.site import Site, Thresholds
+from calibration.site import Site, StopLine, Thresholds
 from edge.rules.finding import Finding
 from edge.rules.red_light_entry import is_severe
 from edge.scene import Kind, RoadUser, Scene, State
@@ -24,6 +24,7 @@ from tests.scenes import (
     same,
     scenes,
     turn,
+    walk,
 )
 
 SITE = cross_site()
@@ -423,6 +424,27 @@ def test_where_one_drives_on_the_left_it_is_the_left_turn() -> None:
     site = cross_site(right_on_red="after_stop", drive_on="left")
     assert rules(rolling(3.0, right=False), site=site) == [WITHOUT_STOP]
     assert rules(rolling(3.0), site=site) == [RED_ENTRY]
+
+
+def odd_angles() -> Site:
+    """As ``cross_site``; straight on from A bends right by 43 degrees, the road to the right lies at 120."""
+    site = cross_site(right_on_red="after_stop")
+    ways = [
+        StopLine(
+            id=f"from{bend}", signal_group="B", line=((40.0, 40.0), (43.0, 37.0)), heading_deg=270.0 - bend
+        )
+        for bend in (43, 120)
+    ]
+    return site.model_copy(update={"stop_lines": (*site.stop_lines, *ways)})
+
+
+def test_straight_on_that_bends_is_no_turn_where_a_road_lies_beyond_it() -> None:
+    stood = [(100, 3.5, -16.25), (110, 3.5, -16.25), (114, 3.5, -7.0), (115.5, 5.0, -3.0)]
+    straight_on = walk(*stood, (117, 8.0, 1.0), (121, 20.0, 13.9), (124, 29.0, 23.5), kind="car")
+    assert rules(straight_on, site=odd_angles()) == [RED_ENTRY]
+    assert rules(straight_on, site=cross_site(right_on_red="after_stop")) == []
+    assert rules(rolling(STOPPED), site=odd_angles()) == []
+    assert rules(rolling(3.0), site=odd_angles()) == [WITHOUT_STOP]
 
 
 def test_a_right_turn_on_green_is_nothing() -> None:

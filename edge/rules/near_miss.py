@@ -71,6 +71,8 @@ MOVING_MPS = 1.0
 # A vehicle that turns by this much within the next seconds is followed along its way.
 TURNING_DEG = 20.0
 TURN_AHEAD_S = 3.0
+# Who turns by less is taken straight on, and from this much on where to is in doubt.
+BENDING_DEG = 10.0
 # Of what a peak stands out half a second to either side, speeds over a second round off so much.
 ROUNDED = 0.2
 # Longer ones are not worth a number.
@@ -261,6 +263,7 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
     # Who passes close by in the next lane is on a course to collide but for noise.
     doubt_m = DOUBT_SIGMAS * math.hypot(position, speed) * closing
+    doubt_m += value * sum(_drift_mps(track, start + at) for track in (meeting.first, meeting.second))
     cut |= not _touches(meeting, start + at, less_m=doubt_m)
     dip = of_dip(series, at, sigma, step_s=TICK_S, window_s=2 * HALF_S, slope_share=(speed / sigma) ** 2)
     least = Measure(dip.least.value, math.hypot(dip.least.sigma, left))
@@ -355,14 +358,26 @@ def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:
     return (int(near[0]), int(near[-1])) if len(near) >= LEAST_TICKS else None
 
 
-def _turning(track: TickTrack, ticks: Integers) -> NDArray[np.bool_]:
+def _drift_mps(track: TickTrack, tick: int) -> float:
+    """Return how fast a vehicle at the end of a bend moves across its heading; 0 elsewhere.
+
+    Its middle swings out, and the second around reaches into the bend: straight on is where it faces or
+    where it moves, and from one lane into the next lie a few degrees.
+    """
+    if not _turning(track, np.array([tick]), BENDING_DEG)[0]:
+        return 0.0
+    row = row_at(track, tick)
+    return abs(float(row[TVX] * row[TCY] - row[TVY] * row[TCX]))
+
+
+def _turning(track: TickTrack, ticks: Integers, least_deg: float = TURNING_DEG) -> NDArray[np.bool_]:
     """Return at which of some ticks a track turns within the seconds before and after it."""
     rows = track.rows
     ahead = round(TURN_AHEAD_S / TICK_S)
     index = ticks - track.start
     later, earlier = np.minimum(index + ahead, len(rows) - 1), np.maximum(index - ahead // 3, 0)
     facing = rows[earlier, TCX] * rows[later, TCX] + rows[earlier, TCY] * rows[later, TCY]
-    return np.asarray((facing < math.cos(math.radians(TURNING_DEG))) & (not track.pedestrian))
+    return np.asarray((facing < math.cos(math.radians(least_deg))) & (not track.pedestrian))
 
 
 def _along_ways(meeting: Meeting, ticks: Integers, *, less_m: float = 0.0) -> Floats:

@@ -5,8 +5,9 @@ Nothing of ``edge`` is asked. Outlines are shapely polygons at SUMO's positions,
 - PET: what each swept is the union of its outlines; one is inside the conflict area while its outline touches
   what the other swept. Entry of the second minus exit of the first; none if both were inside together (Allen,
   Shin & Cooper 1978), or where the ways run together (less than 30 degrees).
-- TTC: at each step both keep SUMO's speed and direction until the outlines touch; a vehicle that turns keeps
-  to the way it takes (FHWA-HRT-08-051). None where no vehicle does 1 m/s, or who walks is off the crossing.
+- TTC: at each step both keep their outline's speed and direction until the outlines touch; a vehicle that
+  turns keeps to the way it takes (FHWA-HRT-08-051). None where no vehicle does 1 m/s, or who walks is off the
+  crossing.
 
 What lies within a margin of a threshold may be said or not: ``unsure``, excused on both sides.
 """
@@ -27,6 +28,8 @@ from tests.sumo.moves import Floats, Trip, outlines
 FLAG_S = 1.5
 # Our speeds are those of the second around, SUMO's those of one step.
 MARGIN_S = 0.15
+# A speed is that over so many steps before and after.
+SPEED_STEPS = 2
 # A gap so near to none may be one or not: PET is undefined where both are inside.
 TOUCH_MARGIN_S = 0.25
 # SUMO moves who steps from walking area to crossing by up to a metre at once: times about it mean nothing.
@@ -38,6 +41,7 @@ SLOWEST_MPS, FAST_MPS = 0.7, 2.0
 ON_ROAD_M, ON_ROAD_MARGIN_M = 0.25, 0.12
 TOGETHER_DEG, TOGETHER_MARGIN_DEG = 30.0, 6.0
 STANDING_MPS = 0.1
+STRIDE_M = 0.5
 # Two are in one encounter while no more than this passes between what is flagged.
 QUIET_S, QUIET_MARGIN_S = 5.0, 2.0
 # A place this near the border of a crosswalk may be either side of it.
@@ -83,6 +87,7 @@ class NearMiss:
 
 def near_misses(trips: list[Trip], crossings: dict[str, Any]) -> Iterator[NearMiss]:
     """Return the near misses among some trips; ``crossings`` are SUMO's, by name, as shapely areas."""
+    trips = [_moving(trip) for trip in trips]
     ways = {trip.name: _Way.of(trip) for trip in trips}
     for one, other in itertools.combinations(sorted(trips, key=lambda trip: trip.name), 2):
         if one.walks and other.walks:
@@ -93,6 +98,18 @@ def near_misses(trips: list[Trip], crossings: dict[str, Any]) -> Iterator[NearMi
             continue
         flags = [*_pet(ways[one.name], ways[other.name]), *_ttc(one, other, (start, end))]
         yield from _encounters(one, other, flags, crossings)
+
+
+def _moving(trip: Trip) -> Trip:
+    """Return a trip with the speed at which its outline moves.
+
+    SUMO's own is that of the front along the lane; a body that turns or changes lanes moves by less.
+    """
+    time, x, y = trip.time, trip.x, trip.y
+    index = np.arange(len(time))
+    low, high = np.maximum(index - SPEED_STEPS, 0), np.minimum(index + SPEED_STEPS, len(time) - 1)
+    speed = np.hypot(x[high] - x[low], y[high] - y[low]) / (time[high] - time[low])
+    return replace(trip, speed=speed)
 
 
 @dataclass(frozen=True)
@@ -182,7 +199,20 @@ def _since(area: Any, shape: Any, trip: Trip, index: int) -> float:
 def _angle_deg(trip: Trip, index: int, other: Trip) -> float:
     """Return at which angle the other passed the place where one was."""
     there = int(np.argmin(np.hypot(other.x - trip.x[index], other.y - trip.y[index])))
-    return abs(math.degrees(math.remainder(trip.heading[index] - other.heading[there], 2 * math.pi)))
+    return abs(math.degrees(math.remainder(_course(trip, index) - _course(other, there), 2 * math.pi)))
+
+
+def _course(trip: Trip, index: int) -> float:
+    """Return where somebody goes: where a vehicle faces; on foot, the way it came.
+
+    SUMO turns who stands, or steps aside, to face anywhere.
+    """
+    away = np.hypot(trip.x[: index + 1] - trip.x[index], trip.y[: index + 1] - trip.y[index])
+    came = np.flatnonzero(away >= STRIDE_M)
+    if not trip.walks or not len(came):
+        return float(trip.heading[index])
+    start = int(came[-1])
+    return math.atan2(trip.y[index] - trip.y[start], trip.x[index] - trip.x[start])
 
 
 def _ttc(one: Trip, other: Trip, span: tuple[float, float]) -> Iterator[Flag]:
@@ -318,7 +348,11 @@ def _told(
     ttcs = [flag for flag in group if not flag.pet]
     # Once is noise: of two steps in a row the larger counts.
     ttcs = [
-        replace(one_, value=max(one_.value, next_.value), unsure=one_.unsure or next_.unsure)
+        replace(
+            min(one_, next_, key=lambda flag: flag.value),
+            value=max(one_.value, next_.value),
+            unsure=one_.unsure or next_.unsure,
+        )
         for one_, next_ in itertools.pairwise(ttcs)
         if next_.time - one_.time < 0.15
     ]

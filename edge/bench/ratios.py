@@ -32,7 +32,7 @@ FRAMES, ROWS, EVENTS = 60, 40_000, 2_000
 # Frames in which libraries are loaded and tables grow.
 WARM = 10
 # Half as much again as measured, or a little more: `nearmiss bench --only ratios`.
-LIMITS = {"line": 0.65, "judge": 35.0, "event": 6.0, "intake": 9.0}
+LIMITS = {"line": 0.65, "judge": 30.0, "event": 6.0, "intake": 9.0}
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 By right: the pedestrian was on the carriageway within the crosswalk before the vehicle reached it, and had
 not started against the signal (``pedestrian_signal.begun``). Close in front: where their ways cross, the
-pedestrian arrives within two seconds of the vehicle's leaving, or has stopped on the road within two metres
-of it, or both were there together: they touched. A vehicle that passes behind has yielded; one that
+pedestrian arrives within two seconds of the vehicle's leaving, or has stopped on the crosswalk within two
+metres of it, or both were there together: they touched. A vehicle that passes behind has yielded; one that
 stood on the crosswalk first had nobody to yield to.
 
 The instant is that at which the vehicle's front reaches the crosswalk; ``gap_s`` is the pedestrian's time
@@ -34,7 +34,7 @@ from edge.rules.pair_errors import (
     unbent,
 )
 from edge.rules.places import Places
-from edge.rules.samples import KINDS
+from edge.rules.samples import KINDS, Floats
 from edge.rules.ticks import (
     TCLOCK,
     TCX,
@@ -56,6 +56,8 @@ CLOSE_M = 2.0
 TOGETHER_S = 0.3
 MOVING_MPS = 1.0
 STANDING_MPS = 0.3
+# Who stands this far off the crosswalk has half of the body on it.
+BODY_M = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,10 @@ def _cut_off(
     if not walker.start <= tick < walker.end:
         return None
     row = walker.rows[tick - walker.start]
-    off = shapely.distance(shapely.Point(row[TX], row[TY]), shapely.Polygon(crosswalk.polygon))
-    if not row[TDEPTH] > 0 or off > places.site.thresholds.crosswalk_margin_m:
+    # Who stands past the end of the crosswalk, at a round corner, say, waits for another one.
+    stands = walker.speeds()[tick - walker.start] < STANDING_MPS
+    margin_m = BODY_M if stands else places.site.thresholds.crosswalk_margin_m
+    if not row[TDEPTH] > 0 or _off_m(row, crosswalk) > margin_m:
         return None
     found = stays(walker, vehicle)
     if found is not None:
@@ -137,9 +141,14 @@ def _cut_off(
     apart = separation_m(one.footprints(), other.footprints())
     nearest = int(apart.argmin())
     stopped = one.speeds()[nearest] < STANDING_MPS and one.rows[nearest, TDEPTH] > 0
+    stopped &= _off_m(one.rows[nearest], crosswalk) <= BODY_M
     if not (stopped and apart[nearest] < CLOSE_M and _facing(one, other, nearest)):
         return None
     return Measure(math.nan, math.nan)
+
+
+def _off_m(row: Floats, crosswalk: Crosswalk) -> float:
+    return float(shapely.distance(shapely.Point(row[TX], row[TY]), shapely.Polygon(crosswalk.polygon)))
 
 
 def _facing(walker: TickTrack, vehicle: TickTrack, at: int) -> bool:

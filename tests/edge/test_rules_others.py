@@ -226,6 +226,15 @@ YIELDING = [
         id="the pedestrian stops on the road for it",
     ),
     pytest.param(
+        (
+            walk((95, -12, -9.5), (102, -1.5, -9.5), (103.5, -0.9, -7.4), (105, 1.2, -7.4), (112, 1.2, -7.4)),
+            passing(107.0),
+        ),
+        WALK,
+        [],
+        id="the pedestrian stands on the road beyond the crosswalk",
+    ),
+    pytest.param(
         (walk((97, -12, -9.5), (99.5, -8.0, -9.5), (106, -8.0, -9.5)), passing(102.5)),
         WALK,
         [],

@@ -202,11 +202,8 @@ class CrossingWatch:
         """
         if not asked.any():
             return np.zeros(len(rows)), np.zeros(len(rows)), np.ones(len(rows))
-        times = path.rows[:, TIME]
         jitter, common = self._noise(path, rows)
-        half = np.where(jitter > NOISY_M, HALF_S, 0.0)
-        low = np.searchsorted(times, rows[:, TIME] - half - 1e-6)
-        high = np.searchsorted(times, rows[:, TIME] + half + 1e-6, side="right")
+        low, high = _around(path, rows[:, TIME], np.where(jitter > NOISY_M, HALF_S, 0.0))
         count = (high - low).astype(np.float64)
         x, y = _sums(path.rows[:, X], low, high) / count, _sums(path.rows[:, Y], low, high) / count
         off = np.zeros(len(rows))
@@ -219,9 +216,8 @@ class CrossingWatch:
         Where errors are stated their mean over ± 0.5 s; elsewhere what shows around each full second. Both
         hang on what lies around a row alone, never on how many rows are judged at once.
         """
-        times, sigma = path.rows[:, TIME], path.rows[:, SIGMA]
-        low = np.searchsorted(times, rows[:, TIME] - HALF_S - 1e-6)
-        high = np.searchsorted(times, rows[:, TIME] + HALF_S + 1e-6, side="right")
+        sigma = path.rows[:, SIGMA]
+        low, high = _around(path, rows[:, TIME], HALF_S)
         stated = _sums(np.isfinite(sigma).astype(np.float64), low, high)
         jitter = _sums(np.nan_to_num(sigma, posinf=0.0), low, high) / np.maximum(stated, 1.0)
         common = np.zeros(len(rows))
@@ -275,6 +271,12 @@ class CrossingWatch:
         nearest = int(off.argmin())
         margin = self._places.site.thresholds.crosswalk_margin_m
         return self._places.crosswalks[nearest] if off[nearest] <= margin + error else None
+
+
+def _around(path: Path, times: Floats, half_s: Floats | float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the stretch of a path's rows about each of some instants: its first row, and that after it."""
+    own = path.rows[:, TIME]
+    return np.searchsorted(own, times - half_s - 1e-6), np.searchsorted(own, times + half_s + 1e-6, "right")
 
 
 def _sums(values: Floats, low: NDArray[np.intp], high: NDArray[np.intp]) -> Floats:

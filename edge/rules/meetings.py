@@ -58,11 +58,6 @@ class MeetingWatch:
         for pair in sorted(self._open):
             yield from self._close(pair, board)
 
-    def forget_pairs_of(self, key: int, board: TickBoard) -> Iterator[Meeting]:
-        """Return what is open with a track that is about to be forgotten."""
-        for pair in sorted(pair for pair in self._open if key in pair):
-            yield from self._close(pair, board)
-
     def involves(self, key: int) -> bool:
         return any(key in pair for pair in self._open)
 

@@ -27,6 +27,17 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
+def two_cameras(folder: Path, north: str, south: str, detector: str = "") -> Path:
+    """Write a node.toml of cameras at two addresses; ``detector``: its table, where one is named."""
+    cameras = (
+        f'[[cameras]]\nid = "cam-{name}"\nsite = "site.toml"\nsource = {{ url = "{url}" }}\n'
+        for name, url in (("n", north), ("s", south))
+    )
+    config = folder / "node.toml"
+    config.write_text(f"[broker]\nport = {free_port()}\n{detector}{''.join(cameras)}")
+    return config
+
+
 def children(pid: int) -> dict[int, str]:
     """Return the children of a process, whichever thread began them, and their command lines."""
     told = " ".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")).split()
@@ -60,14 +71,8 @@ def canvases(detector: int) -> int:
 
 def test_two_cameras_share_a_network_that_comes_back(folder: Path) -> None:
     with MjpegCamera() as north, MjpegCamera() as south:
-        camera = '[[cameras]]\nid = "cam-{}"\nsite = "site.toml"\nsource = {{ url = "{}" }}\n'
-        (folder / "node.toml").write_text(
-            f"[broker]\nport = {free_port()}\n"
-            f'[detector]\nmodel = "{folder / "mine.onnx"}"\nshared = "on"\ngate = "on"\n'
-            + camera.format("n", north.url)
-            + camera.format("s", south.url)
-        )
-        node = Running(folder / "node.toml", {})
+        table = f'[detector]\nmodel = "{folder / "mine.onnx"}"\nshared = "on"\ngate = "on"\n'
+        node = Running(two_cameras(folder, north.url, south.url, table), {})
         try:
             node.until_said("the camera is live", times=2)
             supervisor = node.child.pid
@@ -92,13 +97,7 @@ def test_two_cameras_share_a_network_that_comes_back(folder: Path) -> None:
 
 def test_cameras_are_forked_from_what_is_loaded_once_and_come_back(folder: Path) -> None:
     with MjpegCamera() as north, MjpegCamera() as south:
-        camera = '[[cameras]]\nid = "cam-{}"\nsite = "site.toml"\nsource = {{ url = "{}" }}\n'
-        (folder / "node.toml").write_text(
-            f"[broker]\nport = {free_port()}\n"
-            + camera.format("n", north.url)
-            + camera.format("s", south.url)
-        )
-        node = Running(folder / "node.toml", {})
+        node = Running(two_cameras(folder, north.url, south.url), {})
         try:
             node.until_said("the camera is live", times=2)
             supervisor = node.child.pid
@@ -132,14 +131,11 @@ def test_cameras_are_forked_from_what_is_loaded_once_and_come_back(folder: Path)
 
 def test_sigterm_while_a_shared_network_loads_ends_at_once_and_leaves_nothing(folder: Path) -> None:
     (folder / "temporary").mkdir()
-    camera = '[[cameras]]\nid = "cam-{}"\nsite = "site.toml"\nsource = {{ url = "http://127.0.0.1:9/" }}\n'
-    (folder / "node.toml").write_text(
-        f"[broker]\nport = {free_port()}\n"
-        f'[detector]\nmodel = "{folder / "mine.onnx"}"\nshared = "on"\n'
-        + camera.format("n")
-        + camera.format("s")
+    nowhere = "http://127.0.0.1:9/"
+    config = two_cameras(
+        folder, nowhere, nowhere, f'[detector]\nmodel = "{folder / "mine.onnx"}"\nshared = "on"\n'
     )
-    node = Running(folder / "node.toml", {"TMPDIR": str(folder / "temporary")})
+    node = Running(config, {"TMPDIR": str(folder / "temporary")})
     try:
         node.until(lambda: detectors(node.child.pid) != [], what="the detector's process")
         (detector,) = detectors(node.child.pid)

@@ -45,7 +45,7 @@ from edge.rules.pair_errors import (
 )
 from edge.rules.path import HALF_S
 from edge.rules.places import Places
-from edge.rules.samples import KINDS, Floats, Integers
+from edge.rules.samples import KINDS, Floats
 from edge.rules.ticks import (
     TCLOCK,
     TCX,
@@ -63,16 +63,12 @@ from edge.rules.ticks import (
     TY,
     TickTrack,
 )
+from edge.rules.turning import along_ways, drift_mps, narrowed, turning
 from edge.rules.verdict import DOUBT_SIGMAS
 
 # Ways that meet at less than this are one behind the other.
 CROSSING_DEG = 30.0
 MOVING_MPS = 1.0
-# A vehicle that turns by this much within the next seconds is followed along its way.
-TURNING_DEG = 20.0
-TURN_AHEAD_S = 3.0
-# Who turns by less is taken straight on, and from this much on where to is in doubt.
-BENDING_DEG = 10.0
 # Of what a peak stands out half a second to either side, speeds over a second round off so much.
 ROUNDED = 0.2
 # Longer ones are not worth a number.
@@ -263,7 +259,7 @@ def _ttc(meeting: Meeting, places: Places) -> _Reading | None:
     cut = start + at + CUT_TICKS >= min(meeting.first.end, meeting.second.end)
     # Who passes close by in the next lane is on a course to collide but for noise.
     doubt_m = DOUBT_SIGMAS * math.hypot(position, speed) * closing
-    doubt_m += value * sum(_drift_mps(track, start + at) for track in (meeting.first, meeting.second))
+    doubt_m += value * sum(drift_mps(track, start + at) for track in (meeting.first, meeting.second))
     cut |= not _touches(meeting, start + at, less_m=doubt_m)
     dip = of_dip(series, at, sigma, step_s=TICK_S, window_s=2 * HALF_S, slope_share=(speed / sigma) ** 2)
     least = Measure(dip.least.value, math.hypot(dip.least.sigma, left))
@@ -300,31 +296,27 @@ def _series(meeting: Meeting, one: TickTrack, other: TickTrack, at: NDArray[np.i
         rows2[:, TVY] - rows[:, TVY],
     )
     ticks = one.start + at
-    turning = _turning(meeting.first, ticks) | _turning(meeting.second, ticks)
-    if turning.any():
-        series[at[turning]] = _along_ways(meeting, ticks[turning])
+    turns = turning(meeting.first, ticks) | turning(meeting.second, ticks)
+    if turns.any():
+        series[at[turns]] = along_ways(meeting, ticks[turns])
     return series
 
 
 def _touches(meeting: Meeting, tick: int, *, less_m: float) -> bool:
     """Return whether the two would touch at all, were each narrower and shorter by half of so much."""
     ticks = np.array([tick])
-    if (_turning(meeting.first, ticks) | _turning(meeting.second, ticks)).any():
-        return bool(np.isfinite(_along_ways(meeting, ticks, less_m=less_m)[0]))
+    if (turning(meeting.first, ticks) | turning(meeting.second, ticks)).any():
+        return bool(np.isfinite(along_ways(meeting, ticks, less_m=less_m)[0]))
     rows = [row_at(track, tick) for track in (meeting.first, meeting.second)]
     one, other = (
         Footprints(
             *(row[[column]] for column in (TX, TY, TCX, TCY)),
-            *(_less(row[[column]] / 2, less_m) for column in (TLENGTH, TWIDTH)),
+            *(narrowed(row[[column]] / 2, less_m) for column in (TLENGTH, TWIDTH)),
         )
         for row in rows
     )
     closing_x, closing_y = (rows[1][[column]] - rows[0][[column]] for column in (TVX, TVY))
     return bool(np.isfinite(time_to_collision_s(one, other, closing_x, closing_y))[0])
-
-
-def _less(half_m: Floats, less_m: float) -> Floats:
-    return np.maximum(half_m - less_m / 2, 0.0)
 
 
 def _drac(one: TickTrack, other: TickTrack, ttc_s: Floats) -> Measure:
@@ -356,65 +348,3 @@ def _near(one: TickTrack, other: TickTrack) -> tuple[int, int] | None:
     reach = sum(float(np.hypot(*track.rows[0, TLENGTH : TWIDTH + 1])) / 2 for track in (one, other))
     near = np.flatnonzero(away - reach <= (one.speeds() + other.speeds()) * LONGEST_TTC_S)
     return (int(near[0]), int(near[-1])) if len(near) >= LEAST_TICKS else None
-
-
-def _drift_mps(track: TickTrack, tick: int) -> float:
-    """Return how fast a vehicle at the end of a bend moves across its heading; 0 elsewhere.
-
-    Its middle swings out, and the second around reaches into the bend: straight on is where it faces or
-    where it moves, and from one lane into the next lie a few degrees.
-    """
-    if not _turning(track, np.array([tick]), BENDING_DEG)[0]:
-        return 0.0
-    row = row_at(track, tick)
-    return abs(float(row[TVX] * row[TCY] - row[TVY] * row[TCX]))
-
-
-def _turning(track: TickTrack, ticks: Integers, least_deg: float = TURNING_DEG) -> NDArray[np.bool_]:
-    """Return at which of some ticks a track turns within the seconds before and after it."""
-    rows = track.rows
-    ahead = round(TURN_AHEAD_S / TICK_S)
-    index = ticks - track.start
-    later, earlier = np.minimum(index + ahead, len(rows) - 1), np.maximum(index - ahead // 3, 0)
-    facing = rows[earlier, TCX] * rows[later, TCX] + rows[earlier, TCY] * rows[later, TCY]
-    return np.asarray((facing < math.cos(math.radians(least_deg))) & (not track.pedestrian))
-
-
-def _along_ways(meeting: Meeting, ticks: Integers, *, less_m: float = 0.0) -> Floats:
-    """Return TTC with each following its own way at its present speed, ``inf`` beyond the horizon."""
-    horizon = np.arange(0.0, 3.0 + 1e-9, TICK_S)
-    one, other = (_projected(track, ticks, horizon, less_m) for track in (meeting.first, meeting.second))
-    apart = separation_m(one, other)
-    touching = apart <= 0
-    at = touching.argmax(axis=1)
-    row = np.arange(len(apart))
-    previous = np.maximum(at - 1, 0)
-    now, before = apart[row, at], apart[row, previous]
-    share = np.where(at > 0, before / np.maximum(before - now, 1e-9), 0.0)
-    ttc = horizon[previous] + share * TICK_S
-    return np.asarray(np.where(touching.any(axis=1), ttc, np.inf))
-
-
-def _projected(track: TickTrack, ticks: Integers, horizon: Floats, less_m: float) -> Footprints:
-    """Return where a track would be (ticks, horizon) on its own way, straight on beyond its end."""
-    rows = track.rows
-    steps = np.hypot(np.diff(rows[:, TX]), np.diff(rows[:, TY]))
-    way = np.concatenate((np.zeros(1), np.cumsum(steps)))
-    index = ticks - track.start
-    reach = way[index][:, None] + track.speeds()[index][:, None] * horizon
-    # Standing still makes no way: the last of equal distances is where it goes on from.
-    keep = np.append(np.diff(way) > 1e-6, True)
-    own, pose = way[keep], rows[keep]
-    columns = [np.interp(reach, own, pose[:, column]) for column in (TX, TY, TCX, TCY)]
-    norm = np.maximum(np.hypot(columns[2], columns[3]), 1e-9)
-    over = np.maximum(reach - own[-1], 0.0)
-    half = _less(rows[index][:, 4:6] / 2, less_m)
-    shape = reach.shape
-    return Footprints(
-        columns[0] + over * pose[-1, TCX],
-        columns[1] + over * pose[-1, TCY],
-        columns[2] / norm,
-        columns[3] / norm,
-        np.broadcast_to(half[:, :1], shape),
-        np.broadcast_to(half[:, 1:], shape),
-    )

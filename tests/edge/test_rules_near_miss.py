@@ -21,9 +21,9 @@ from edge.measures import (
     time_to_collision_s,
 )
 from edge.rules.finding import Finding
-from edge.rules.near_miss import _drift_mps
 from edge.rules.path import Path
 from edge.rules.ticks import TCX, TCY, TVX, TVY, TickTrack
+from edge.rules.turning import drift_mps
 from tests.scenes import (
     ListSignals,
     Movement,
@@ -248,7 +248,7 @@ def test_no_conflict(movements: tuple[Movement, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bend_deg", "walks", "drift_mps"),
+    ("bend_deg", "walks", "across_mps"),
     [
         pytest.param(15.0, False, 5.0 * math.sin(math.radians(6.0)), id="out of a bend"),
         pytest.param(5.0, False, 0.0, id="straight on"),
@@ -256,7 +256,7 @@ def test_no_conflict(movements: tuple[Movement, ...]) -> None:
     ],
 )
 def test_who_comes_out_of_a_bend_moves_across_its_heading(
-    bend_deg: float, walks: bool, drift_mps: float
+    bend_deg: float, walks: bool, across_mps: float
 ) -> None:
     # Of SUMO's trucks: from 72° to 91° within a second, and then its middle still moves 5° off.
     rows = np.zeros((60, 14))
@@ -264,8 +264,8 @@ def test_who_comes_out_of_a_bend_moves_across_its_heading(
     rows[:, TCX], rows[:, TCY] = np.cos(facing), np.sin(facing)
     rows[:, TVX], rows[:, TVY] = 5.0 * math.cos(math.radians(6.0)), 5.0 * math.sin(math.radians(6.0))
     track = TickTrack(Path(1, 1), 1000, rows, walks)
-    assert _drift_mps(track, 1030) == pytest.approx(drift_mps)
-    assert _drift_mps(track, 1050) == 0.0
+    assert drift_mps(track, 1030) == pytest.approx(across_mps)
+    assert drift_mps(track, 1050) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,15 @@ def opened(
 
 def crop_problem(crop: str | None, model: str) -> str | None:
     """Return what is wrong with a choice of cropping; None where nothing is."""
-    if crop not in (None, "on", "off"):
-        return f"--crop: {crop!r} is not one of on, off"
-    if crop == "on" and model == "motion":
-        return "--crop on: motion learns the whole street, leave it away"
+    return _switch_problem("--crop", crop, model, "learns the whole street")
+
+
+def _switch_problem(option: str, value: str | None, model: str, motion: str) -> str | None:
+    """Return what is wrong with an ``on`` or ``off``; ``motion``: what that detector does instead."""
+    if value not in (None, "on", "off"):
+        return f"{option}: {value!r} is not one of on, off"
+    if value == "on" and model == "motion":
+        return f"{option} on: motion {motion}, leave it away"
     return None
 
 
@@ -225,11 +230,7 @@ def cropped(detector: Detector, rectangle: Rectangle) -> Detector:
 
 def gate_problem(gate: str | None, model: str) -> str | None:
     """Return what is wrong with a choice of gating; None where nothing is."""
-    if gate not in (None, "on", "off"):
-        return f"--gate: {gate!r} is not one of on, off"
-    if gate == "on" and model == "motion":
-        return "--gate on: motion learns the street from every frame, leave it away"
-    return None
+    return _switch_problem("--gate", gate, model, "learns the street from every frame")
 
 
 def default_threads() -> int:
